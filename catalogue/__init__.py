@@ -1,0 +1,1 @@
+"""Who offers what, where: agencies, places, services, read from CSV and kept with their history."""

@@ -1,0 +1,1 @@
+"""Operate: the one command line, mizan."""

@@ -1,0 +1,9 @@
+"""`mizan` commands: broker."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""

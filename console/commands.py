@@ -1,0 +1,16 @@
+"""Which module holds which commands."""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+# Each module defines ``register(app)``. One module, one kind of work.
+MODULES = ("console.broker", "console.agency", "console.events", "console.catalogue", "console.pipeline", "console.inspect")
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to ``app``. Modules import typer and contracts alone; rooms wait until a command runs."""
+    for name in MODULES:
+        importlib.import_module(name).register(app)

@@ -1,0 +1,43 @@
+"""`mizan`: the one command line. Each command parses, calls a room, prints; rooms are imported when called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from console.output import note
+from contracts.errors import MizanError
+
+app = typer.Typer(
+    name="mizan",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Transaction metrics of electronic government that can be proved, from a press sentence to the offsets.",
+)
+
+
+def main() -> None:
+    """Run the command line; a MizanError ends it with one line on stderr and its exit code."""
+    from console import commands
+
+    commands.register(app)
+    try:
+        app()
+    except MizanError as error:
+        note(f"mizan: {error}")
+        if error.hint:
+            note(f"       {error.hint}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our stdout went away (`mizan … | head`): not an error of ours.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        note("mizan: stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""How every command speaks: data on stdout, the rest on stderr, progress only on a terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+data = Console(highlight=False, soft_wrap=True)
+notes = Console(stderr=True, highlight=False)
+
+JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; dates in ISO form, Persian as it is."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
+
+
+def note(message: str) -> None:
+    """A line for the person at the desk, on stderr."""
+    notes.print(message, markup=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dt.date | dt.datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset | tuple):
+        return sorted(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""What things are: events, vocabularies, the reporting calendar, settings. Imports nothing of ours."""

@@ -1,0 +1,305 @@
+"""Every environment variable, typed, read in one place.
+
+Values come from the process environment, then from ``.env`` in the working folder, then from the
+defaults below. An unknown ``MIZAN_*`` name is an error: a misspelt setting must not pass silently.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import UsageError
+
+AGENCY_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
+TOPIC_PREFIX = "egov.events.v1."
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One setting: its environment name, its default as text (None: unset) and how to read it."""
+
+    name: str
+    default: str | None
+    meaning: str
+    check: Callable[[str], object] = str
+
+
+def _min_cell(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 5 <= int(text) <= 30:
+        raise UsageError(f"MIZAN_MIN_CELL must be a whole number from 5 to 30, not {text!r}")
+    return int(text)
+
+
+def _positive(name: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise UsageError(f"{name} must be a whole number above 0, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def _one_of(name: str, *allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise UsageError(f"{name} must be one of {', '.join(allowed)}, not {text!r}")
+        return text
+
+    return read
+
+
+VARIABLES = (
+    Variable("MIZAN_HOME", "./var", "state: broker, lake, build, published, keys, Airflow home", Path),
+    Variable("MIZAN_LAKE_URI", None, "the lake; unset: $MIZAN_HOME/lake"),
+    Variable("KAFKA_BOOTSTRAP_SERVERS", None, "unset: the local broker's address"),
+    Variable("MIZAN_KAFKA_SECURITY_PROTOCOL", None, "unset: the local broker's",
+             _one_of("MIZAN_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT")),
+    Variable("MIZAN_KAFKA_SASL_MECHANISM", None, "unset: the local broker's"),
+    Variable("MIZAN_KAFKA_USERNAME", None, "unset: the local broker's pipeline user"),
+    Variable("MIZAN_KAFKA_PASSWORD_FILE", None, "file that holds the password, 0600", Path),
+    Variable("MIZAN_KAFKA_ADMIN_USERNAME", None, "unset: the local broker's administrator"),
+    Variable("MIZAN_KAFKA_ADMIN_PASSWORD_FILE", None, "file that holds that password, 0600", Path),
+    Variable("MIZAN_KAFKA_CA_FILE", None, "PEM file of the broker's CA", Path),
+    Variable("MIZAN_TRANSPORT_KEY_FILE", None, "unset: $MIZAN_HOME/keys/transport.key", Path),
+    Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
+    Variable("MIZAN_CALENDAR", "jalali", "calendar shown by default",
+             _one_of("MIZAN_CALENDAR", "jalali", "gregorian")),
+    Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _min_cell),
+    Variable("MIZAN_AGENCY_BYTE_RATE", str(64 * 2**20), "bytes a second an agency may produce",
+             _positive("MIZAN_AGENCY_BYTE_RATE")),
+    Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models",
+             _one_of("MIZAN_ENGINE", "duckdb", "spark")),
+    Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch",
+             _positive("MIZAN_LAND_CAP")),
+    Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
+)
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+
+@dataclass(frozen=True)
+class KafkaLogin:
+    """How one principal reaches Kafka. ``password`` is read when needed and never printed."""
+
+    bootstrap_servers: str
+    security_protocol: str
+    sasl_mechanism: str | None
+    username: str | None
+    password_file: Path | None
+    ca_file: Path | None
+
+    def password(self) -> str | None:
+        """The password from its file; UsageError where the file cannot be read."""
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text().strip()
+        except OSError as error:
+            raise UsageError(f"cannot read the Kafka password file {self.password_file}: {error.strerror}") from error
+
+    def for_kafka_python(self) -> dict[str, object]:
+        """Keyword arguments for kafka-python clients."""
+        login: dict[str, object] = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": self.security_protocol,
+        }
+        if self.ca_file is not None:
+            login["ssl_cafile"] = str(self.ca_file)
+        if self.sasl_mechanism is not None:
+            login |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password(),
+            }
+        return login
+
+    def for_librdkafka(self) -> dict[str, str]:
+        """Configuration for confluent-kafka clients."""
+        login = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
+        if self.ca_file is not None:
+            login["ssl.ca.location"] = str(self.ca_file)
+        if self.sasl_mechanism is not None:
+            login |= {
+                "sasl.mechanisms": self.sasl_mechanism,
+                "sasl.username": self.username or "",
+                "sasl.password": self.password() or "",
+            }
+        return login
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one call. ``values`` holds text; ``origins`` says where each came from."""
+
+    values: Mapping[str, str | None]
+    origins: Mapping[str, str]
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+        """Read environment and ``.env``; UsageError on an unknown name or a value out of its range."""
+        environ = os.environ if environ is None else environ
+        dotenv = _read_dotenv((folder or Path.cwd()) / ".env")
+        for origin, names in (("environment", environ), (".env", dotenv)):
+            for name in names:
+                if name.startswith("MIZAN_") and name not in _BY_NAME:
+                    raise UsageError(f"unknown setting {name} in {origin}", hint="see `mizan config show`")
+        values: dict[str, str | None] = {}
+        origins: dict[str, str] = {}
+        for variable in VARIABLES:
+            for origin, found in (("environment", environ), (".env", dotenv)):
+                if found.get(variable.name):
+                    values[variable.name], origins[variable.name] = found[variable.name], origin
+                    break
+            else:
+                values[variable.name], origins[variable.name] = variable.default, "default"
+            text = values[variable.name]
+            if text is not None:
+                variable.check(text)
+        return cls(values, origins)
+
+    def _path(self, name: str) -> Path | None:
+        text = self.values[name]
+        return None if text is None else Path(text).absolute()
+
+    @property
+    def home(self) -> Path:
+        """Everything the platform writes is below this folder."""
+        return Path(self.values["MIZAN_HOME"] or "./var").absolute()
+
+    @property
+    def lake_uri(self) -> str:
+        """Where the Delta tables live; any URI that ``deltalake`` takes."""
+        return self.values["MIZAN_LAKE_URI"] or str(self.home / "lake")
+
+    @property
+    def build_file(self) -> Path:
+        """The private build database: a cache, rebuildable from the lake."""
+        return self.home / "build" / "mizan.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The folder of published tiers: ``analyst`` and ``public``."""
+        return self.home / "published"
+
+    @property
+    def keys(self) -> Path:
+        """Secrets, 0700, apart from lake and warehouse."""
+        return self.home / "keys"
+
+    @property
+    def transport_key_file(self) -> Path:
+        """The counting domain's transport key, on the agencies' side."""
+        return self._path("MIZAN_TRANSPORT_KEY_FILE") or self.keys / "transport.key"
+
+    @property
+    def platform_key_file(self) -> Path:
+        """The platform's key; landing alone reads it."""
+        return self._path("MIZAN_PLATFORM_KEY_FILE") or self.keys / "platform.key"
+
+    @property
+    def broker_file(self) -> Path:
+        """What the local broker wrote about itself when it came up."""
+        return self.home / "broker.json"
+
+    @property
+    def min_cell(self) -> int:
+        """Fewest distinct keys a public cell may rest on (domain: k)."""
+        return int(self.values["MIZAN_MIN_CELL"] or 10)
+
+    @property
+    def agency_byte_rate(self) -> int:
+        """Produce quota of an agency, bytes a second."""
+        return int(self.values["MIZAN_AGENCY_BYTE_RATE"] or 0)
+
+    @property
+    def land_cap(self) -> int:
+        """Most offsets one partition gives to one batch."""
+        return int(self.values["MIZAN_LAND_CAP"] or 0)
+
+    @property
+    def published_keep(self) -> int:
+        """Published versions kept, at least."""
+        return int(self.values["MIZAN_PUBLISHED_KEEP"] or 5)
+
+    @property
+    def calendar(self) -> str:
+        """Calendar shown by default: ``jalali`` or ``gregorian``."""
+        return self.values["MIZAN_CALENDAR"] or "jalali"
+
+    def kafka(self) -> KafkaLogin:
+        """The pipeline's login: from the environment, else the local broker's own file.
+
+        Raises UsageError where neither names a cluster.
+        """
+        return self._login("pipeline", "MIZAN_KAFKA_USERNAME", "MIZAN_KAFKA_PASSWORD_FILE")
+
+    def kafka_admin(self) -> KafkaLogin:
+        """The administrator's login: it creates topics, users, ACLs and quotas, and reads no event."""
+        return self._login("admin", "MIZAN_KAFKA_ADMIN_USERNAME", "MIZAN_KAFKA_ADMIN_PASSWORD_FILE")
+
+    def _login(self, role: str, user_variable: str, password_variable: str) -> KafkaLogin:
+        local: dict[str, str] = {}
+        if self.values["KAFKA_BOOTSTRAP_SERVERS"] is None:
+            if not self.broker_file.exists():
+                raise UsageError(
+                    "no Kafka cluster is configured",
+                    hint="set KAFKA_BOOTSTRAP_SERVERS, or start the local one: mizan broker up",
+                )
+            local = json.loads(self.broker_file.read_text())
+        password_file = self._path(password_variable) or (
+            Path(local[f"{role}_password_file"]) if f"{role}_password_file" in local else None
+        )
+        ca_file = self._path("MIZAN_KAFKA_CA_FILE") or (Path(local["ca_file"]) if "ca_file" in local else None)
+        username = self.values[user_variable] or local.get(f"{role}_username")
+        mechanism = self.values["MIZAN_KAFKA_SASL_MECHANISM"] or local.get("sasl_mechanism")
+        if mechanism is None and username is not None:
+            mechanism = "SCRAM-SHA-512"
+        return KafkaLogin(
+            bootstrap_servers=self.values["KAFKA_BOOTSTRAP_SERVERS"] or local["bootstrap"],
+            security_protocol=self.values["MIZAN_KAFKA_SECURITY_PROTOCOL"]
+            or local.get("security_protocol")
+            or ("SASL_SSL" if username else "PLAINTEXT"),
+            sasl_mechanism=mechanism,
+            username=username,
+            password_file=password_file,
+            ca_file=ca_file,
+        )
+
+    def shown(self) -> list[dict[str, str | None]]:
+        """Every setting with value and origin. No secret is ever a value here: secrets live in files."""
+        return [
+            {"name": v.name, "value": self.values[v.name], "origin": self.origins[v.name], "meaning": v.meaning}
+            for v in VARIABLES
+        ]
+
+
+def agency_id(text: str) -> str:
+    """``text`` if it is an agency id, else UsageError. It becomes a topic, a user and a folder name."""
+    if not AGENCY_ID.fullmatch(text):
+        raise UsageError(
+            f"not an agency id: {text!r}", hint="lower-case Latin letters, digits and hyphens, 2 to 40, a letter first"
+        )
+    return text
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """NAME=value lines; comments and blank lines are skipped, matching quotes are taken off."""
+    found: dict[str, str] = {}
+    if not path.is_file():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.removeprefix("export ").partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name.strip()):
+            raise UsageError(f"{path}:{number}: expected NAME=value")
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name.strip()] = value
+    return found

@@ -1,0 +1,1 @@
+"""Show: pages rendered from published snapshots and verdicts."""

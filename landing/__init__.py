@@ -1,0 +1,1 @@
+"""Kafka to lake, exactly as said: bounded drains, quarantine with reasons, verification."""

@@ -1,0 +1,1 @@
+"""Say what happened: the agency SDK, its durable spool, and seeded scenarios."""

@@ -1,0 +1,1 @@
+"""Compute: only SELECTs, a folder per table, and the closure of a change."""

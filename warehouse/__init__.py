@@ -1,0 +1,1 @@
+"""Keep and serve: alone knows DuckDB and Delta Lake."""
