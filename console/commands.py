@@ -7,7 +7,14 @@ import importlib
 import typer
 
 # Each module defines ``register(app)``. One module, one kind of work.
-MODULES = ("console.broker", "console.agency", "console.events", "console.catalogue", "console.pipeline", "console.inspect")
+MODULES = (
+    "console.broker",
+    "console.agency",
+    "console.events",
+    "console.catalogue",
+    "console.pipeline",
+    "console.inspect",
+)
 
 
 def register(app: typer.Typer) -> None:

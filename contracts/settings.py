@@ -57,8 +57,12 @@ VARIABLES = (
     Variable("MIZAN_HOME", "./var", "state: broker, lake, build, published, keys, Airflow home", Path),
     Variable("MIZAN_LAKE_URI", None, "the lake; unset: $MIZAN_HOME/lake"),
     Variable("KAFKA_BOOTSTRAP_SERVERS", None, "unset: the local broker's address"),
-    Variable("MIZAN_KAFKA_SECURITY_PROTOCOL", None, "unset: the local broker's",
-             _one_of("MIZAN_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT")),
+    Variable(
+        "MIZAN_KAFKA_SECURITY_PROTOCOL",
+        None,
+        "unset: the local broker's",
+        _one_of("MIZAN_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT"),
+    ),
     Variable("MIZAN_KAFKA_SASL_MECHANISM", None, "unset: the local broker's"),
     Variable("MIZAN_KAFKA_USERNAME", None, "unset: the local broker's pipeline user"),
     Variable("MIZAN_KAFKA_PASSWORD_FILE", None, "file that holds the password, 0600", Path),
@@ -67,16 +71,31 @@ VARIABLES = (
     Variable("MIZAN_KAFKA_CA_FILE", None, "PEM file of the broker's CA", Path),
     Variable("MIZAN_TRANSPORT_KEY_FILE", None, "unset: $MIZAN_HOME/keys/transport.key", Path),
     Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
-    Variable("MIZAN_CALENDAR", "jalali", "calendar shown by default",
-             _one_of("MIZAN_CALENDAR", "jalali", "gregorian")),
+    Variable(
+        "MIZAN_CALENDAR",
+        "jalali",
+        "calendar shown by default",
+        _one_of("MIZAN_CALENDAR", "jalali", "gregorian"),
+    ),
     Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _min_cell),
-    Variable("MIZAN_AGENCY_BYTE_RATE", str(64 * 2**20), "bytes a second an agency may produce",
-             _positive("MIZAN_AGENCY_BYTE_RATE")),
-    Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models",
-             _one_of("MIZAN_ENGINE", "duckdb", "spark")),
-    Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch",
-             _positive("MIZAN_LAND_CAP")),
-    Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
+    Variable(
+        "MIZAN_AGENCY_BYTE_RATE",
+        str(64 * 2**20),
+        "bytes a second an agency may produce",
+        _positive("MIZAN_AGENCY_BYTE_RATE"),
+    ),
+    Variable(
+        "MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")
+    ),
+    Variable(
+        "MIZAN_LAND_CAP",
+        "2000000",
+        "most offsets one partition gives to one batch",
+        _positive("MIZAN_LAND_CAP"),
+    ),
+    Variable(
+        "MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")
+    ),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -99,7 +118,9 @@ class KafkaLogin:
         try:
             return self.password_file.read_text().strip()
         except OSError as error:
-            raise UsageError(f"cannot read the Kafka password file {self.password_file}: {error.strerror}") from error
+            raise UsageError(
+                f"cannot read the Kafka password file {self.password_file}: {error.strerror}"
+            ) from error
 
     def for_kafka_python(self) -> dict[str, object]:
         """Keyword arguments for kafka-python clients."""
@@ -253,7 +274,9 @@ class Settings:
         password_file = self._path(password_variable) or (
             Path(local[f"{role}_password_file"]) if f"{role}_password_file" in local else None
         )
-        ca_file = self._path("MIZAN_KAFKA_CA_FILE") or (Path(local["ca_file"]) if "ca_file" in local else None)
+        ca_file = self._path("MIZAN_KAFKA_CA_FILE") or (
+            Path(local["ca_file"]) if "ca_file" in local else None
+        )
         username = self.values[user_variable] or local.get(f"{role}_username")
         mechanism = self.values["MIZAN_KAFKA_SASL_MECHANISM"] or local.get("sasl_mechanism")
         if mechanism is None and username is not None:
@@ -272,7 +295,12 @@ class Settings:
     def shown(self) -> list[dict[str, str | None]]:
         """Every setting with value and origin. No secret is ever a value here: secrets live in files."""
         return [
-            {"name": v.name, "value": self.values[v.name], "origin": self.origins[v.name], "meaning": v.meaning}
+            {
+                "name": v.name,
+                "value": self.values[v.name],
+                "origin": self.origins[v.name],
+                "meaning": v.meaning,
+            }
             for v in VARIABLES
         ]
 
@@ -281,7 +309,8 @@ def agency_id(text: str) -> str:
     """``text`` if it is an agency id, else UsageError. It becomes a topic, a user and a folder name."""
     if not AGENCY_ID.fullmatch(text):
         raise UsageError(
-            f"not an agency id: {text!r}", hint="lower-case Latin letters, digits and hyphens, 2 to 40, a letter first"
+            f"not an agency id: {text!r}",
+            hint="lower-case Latin letters, digits and hyphens, 2 to 40, a letter first",
         )
     return text
 

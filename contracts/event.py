@@ -1,0 +1,264 @@
+"""One event, read strictly: ``parse(value, …)`` gives the event's row or the reason why there is none.
+
+This is the truth about the contract. Landing proves most events good in columns and asks this parser about the
+rest; a property test holds the two together. The checks run in stages (wire, json, envelope, privacy, contract,
+domain) and the first that fails names the reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts import field_kinds
+from contracts.event_contract import EventContract, EventType, event_contract
+from contracts.identity import USER_KEY, looks_personal, normalise
+from contracts.reasons import reasons
+from contracts.reporting_time import tehran_date
+from contracts.strict_json import Refused, load_object
+
+SOURCE = re.compile(r"/agencies/([a-z][a-z0-9-]{1,39})(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
+_TIME = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
+_SHOWABLE = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
+JSON_TYPES = ("application/cloudevents+json", "application/json")
+
+
+@dataclass(frozen=True)
+class Event:
+    """An accepted event: its envelope and a row of lake columns (``user_key`` still under its own name)."""
+
+    event_id: str
+    source: str
+    agency_id: str
+    event_type: str
+    occurred_at: dt.datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why there is no event. ``detail`` names fields and formats, never values."""
+
+    reason_code: str
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the domain knows when an event is judged. None in place of a set: that check is left out (offline)."""
+
+    services: Mapping[str, dt.date | None] | None = None  # service to its last day, None while it lives
+    places: Mapping[str, str] | None = None  # place to its kind
+    user_key_ids: frozenset[str] | None = None
+
+
+OFFLINE = Known()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What Kafka held: the value, its headers, and the agency whose topic it came through."""
+
+    value: bytes | None
+    agency_id: str
+    headers: Sequence[tuple[str, bytes | None]] = field(default=())
+
+
+def parse(record: Record, now: dt.datetime, known: Known = OFFLINE) -> Event | Rejection:
+    """Judge one record. Never raises for bad input; ``now`` is an aware instant."""
+    try:
+        return _judge(record, now, known, event_contract())
+    except Refused as refused:
+        return Rejection(refused.code, refused.stage or reasons()[refused.code].stage, refused.detail)
+
+
+def _judge(record: Record, now: dt.datetime, known: Known, contract: EventContract) -> Event:
+    document = _document(record, contract)
+    envelope = _envelope(document, record.agency_id, now, contract)
+    _check_privacy(document)
+    event_type = contract.types[envelope["type"]]
+    data = _data(document["data"], event_type, contract, known)
+    occurred_at: dt.datetime = envelope["time"]
+    _check_domain(data, occurred_at, known, contract)
+    return Event(envelope["id"], envelope["source"], record.agency_id, event_type.name, occurred_at, data)
+
+
+def _document(record: Record, contract: EventContract) -> dict[str, Any]:
+    """The envelope with its data, from structured or binary mode."""
+    if record.value is None:
+        raise Refused("tombstone")
+    if len(record.value) > contract.max_value_bytes:
+        raise Refused("too_large")
+    headers = _headers(record.headers)
+    attributes = {name[3:]: text for name, text in headers.items() if name.startswith("ce_")}
+    content_type = headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if content_type not in JSON_TYPES:
+        raise Refused("bad_headers", "content-type")
+    document = load_object(record.value, contract.max_depth)
+    if not attributes:
+        return document
+    return {**attributes, "data": document}
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    if len(headers) > 64:
+        raise Refused("bad_headers", "too many")
+    found: dict[str, str] = {}
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value or b"")
+        if value is None:
+            raise Refused("bad_headers", "null header")
+        name = name.lower()
+        if name in found:
+            raise Refused("bad_headers", "duplicate header")
+        try:
+            found[name] = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Refused("bad_headers", "not UTF-8") from None
+    if size > 16_384:
+        raise Refused("bad_headers", "too large")
+    return found
+
+
+def _envelope(
+    document: Mapping[str, Any], agency_id: str, now: dt.datetime, contract: EventContract
+) -> dict[str, Any]:
+    for name in contract.envelope_required:
+        if document.get(name) in (None, ""):
+            raise Refused("missing_field", name)
+    for name in (*contract.envelope_required, *contract.envelope_optional):
+        if name != "data" and name in document and not isinstance(document[name], str):
+            raise Refused("bad_envelope", name)
+    if document["specversion"] != "1.0":
+        raise Refused("bad_envelope", "specversion")
+    event_id = normalise(document["id"])
+    if not field_kinds.is_identifier(event_id):
+        raise Refused("bad_identifier", "id")
+    source = SOURCE.fullmatch(document["source"].strip())
+    if source is None:
+        raise Refused("bad_envelope", "source")
+    if source[1] != agency_id:
+        raise Refused("source_mismatch")
+    if document["type"] not in contract.types:
+        raise Refused("unknown_type")
+    if document.get("dataschema") not in (None, contract.dataschema):
+        raise Refused("unknown_schema")
+    occurred_at = parse_time(document["time"])
+    if occurred_at > now + FUTURE_ALLOWANCE:
+        raise Refused("future")
+    media_type = document.get("datacontenttype", "application/json").split(";")[0].strip().lower()
+    if media_type not in JSON_TYPES:
+        raise Refused("bad_envelope", "datacontenttype")
+    if not isinstance(document["data"], dict):
+        raise Refused("bad_envelope", "data")
+    for name in document:
+        if name not in contract.envelope_required and name not in contract.envelope_optional:
+            raise Refused("unknown_field", _shown(name), "envelope")
+    return {"id": event_id, "source": source[0], "type": document["type"], "time": occurred_at}
+
+
+def parse_time(text: str) -> dt.datetime:
+    """RFC 3339 with a zone, 1970 to 2121, as a UTC instant; finer than microseconds is cut. Raises Refused."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise Refused("bad_time")
+    fraction = (match[7] or "")[:6].ljust(6, "0")
+    zone = "+00:00" if match[8] in "Zz" else match[8]
+    try:
+        moment = dt.datetime.fromisoformat(
+            f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}.{fraction}{zone}"
+        ).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise Refused("bad_time") from None
+    if not 1970 <= moment.year <= 2121:
+        raise Refused("bad_time")
+    return moment
+
+
+def _check_privacy(document: Mapping[str, Any]) -> None:
+    """Fire on a whole value that is a personal id, anywhere but in ``id`` and a well-formed ``user_key``."""
+    for name, node in document.items():
+        if name == "data":
+            for inner, child in node.items():
+                if not (inner == "user_key" and isinstance(child, str) and USER_KEY.fullmatch(child)):
+                    _check_leak(child, _shown(inner))
+        elif name != "id":
+            _check_leak(node, _shown(name))
+
+
+def _check_leak(node: Any, name: str) -> None:
+    if isinstance(node, str):
+        if looks_personal(node):
+            raise Refused("pii_leak", name)
+    elif isinstance(node, dict):
+        for child in node.values():
+            _check_leak(child, name)
+    elif isinstance(node, list):
+        for child in node:
+            _check_leak(child, name)
+
+
+def _data(
+    given: Mapping[str, Any], event_type: EventType, contract: EventContract, known: Known
+) -> dict[str, Any]:
+    """The data fields in their columns' types; an explicit null is an absent field."""
+    present = {name: value for name, value in given.items() if value is not None}
+    for name in event_type.required:
+        if name not in present:
+            raise Refused("schema_violation", f"{name} is missing")
+    for name in given:
+        if name not in event_type.fields:
+            raise Refused("unknown_field", _shown(name))
+    data = {name: field_kinds.read(contract.fields[name], value) for name, value in present.items()}
+    if known.user_key_ids is not None and data.get("user_key_id") is not None:
+        if data["user_key_id"] not in known.user_key_ids:
+            raise Refused("key_unknown")
+    if "period" in data:
+        field_kinds.check_period(data["period"], data["calendar"])
+    return data
+
+
+def _check_domain(
+    data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, contract: EventContract
+) -> None:
+    for name, value in data.items():
+        spec = contract.fields[name]
+        if spec.kind == "service" and known.services is not None:
+            if value not in known.services:
+                raise Refused("unknown_service")
+            last_day = known.services[value]
+            if last_day is not None and tehran_date(occurred_at) > last_day:
+                raise Refused("service_retired")
+        elif spec.kind == "place" and known.places is not None and known.places.get(value) != spec.place_kind:
+            raise Refused("unknown_place", name)
+
+
+def _shown(name: str) -> str:
+    """A field name, if it looks like one: a name may hide a value too."""
+    return name if _SHOWABLE.fullmatch(name) else "(unprintable)"
+
+
+def excerpt(value: bytes | None) -> str:
+    """Names and JSON types of the members, no values, for a quarantined record: ``{"data":{"channel":"string"}}``."""
+    try:
+        document = load_object(value or b"", event_contract().max_depth)
+    except Refused:
+        return ""
+    return json.dumps(_shape(document, 2), separators=(",", ":"))[:2000]
+
+
+def _shape(node: Any, depth: int) -> Any:
+    if isinstance(node, dict) and depth:
+        return {_shown(name): _shape(child, depth - 1) for name, child in list(node.items())[:64]}
+    kinds = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return kinds.get(type(node), "null")

@@ -1,0 +1,96 @@
+"""The lake's tables as columns and SQL types, derived from the event contract; Arrow and DDL follow from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+from contracts.event_contract import event_contract
+
+_SQL_TYPES = {
+    "count": "BIGINT",
+    "declared_value": "BIGINT",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "user_key": "BLOB",
+}
+
+
+@cache
+def data_columns() -> Mapping[str, str]:
+    """The event table's data columns: name to SQL type, in the contract's order."""
+    columns: dict[str, str] = {}
+    for field in event_contract().fields.values():
+        columns[field.column] = _SQL_TYPES.get(field.kind, "VARCHAR")
+        if field.kind == "declared_value":
+            columns["declared_status"] = "VARCHAR"  # value, not_provided or not_applicable
+    return MappingProxyType(columns)
+
+
+@cache
+def lake_tables() -> Mapping[str, Mapping[str, str]]:
+    """Every table of the lake but the catalogue's: column to SQL type (VARCHAR, BIGINT, INTEGER, BOOLEAN, DATE,
+    BLOB or TIMESTAMPTZ)."""  # noqa: D209 the closing quotes belong to the list
+    return MappingProxyType(
+        {
+            # One row: one accepted event, as said. `pid` stands in place of `user_key`, which is never stored.
+            "events": {
+                "event_id": "VARCHAR",
+                "source": "VARCHAR",
+                "agency_id": "VARCHAR",
+                "event_type": "VARCHAR",
+                "occurred_at": "TIMESTAMPTZ",
+                "landed_at": "TIMESTAMPTZ",
+                **data_columns(),
+                "payload_digest": "BLOB",
+                "topic": "VARCHAR",
+                "partition": "INTEGER",
+                "offset": "BIGINT",
+                "batch_id": "VARCHAR",
+                "contract_version": "VARCHAR",
+            },
+            # One row: one record that could not be accepted; never its values.
+            "quarantine": {
+                "topic": "VARCHAR",
+                "partition": "INTEGER",
+                "offset": "BIGINT",
+                "kafka_ts": "TIMESTAMPTZ",
+                "agency_id": "VARCHAR",
+                "reason_code": "VARCHAR",
+                "stage": "VARCHAR",
+                "detail": "VARCHAR",
+                "schema_version": "VARCHAR",
+                "validator_version": "VARCHAR",
+                "detector_version": "VARCHAR",
+                "digest": "BLOB",
+                "size": "BIGINT",
+                "redacted_excerpt": "VARCHAR",
+                "batch_id": "VARCHAR",
+                "landed_at": "TIMESTAMPTZ",
+                "state": "VARCHAR",
+            },
+            # One row: one decision on one agency's part of one landed batch. The latest decision counts.
+            "verdicts": {
+                "batch_id": "VARCHAR",
+                "agency_id": "VARCHAR",
+                "lake_version": "BIGINT",
+                "verdict": "VARCHAR",  # passed, warned, held, released
+                "findings": "VARCHAR",  # JSON array: expectation, severity, observed
+                "decided_at": "TIMESTAMPTZ",
+                "decided_by": "VARCHAR",  # gate, or the operator's name
+                "reason": "VARCHAR",
+            },
+            # One row: one step that ran. rows_in = rows_out + rows_aside.
+            "outcomes": {
+                "step": "VARCHAR",
+                "subject": "VARCHAR",
+                "rows_in": "BIGINT",
+                "rows_out": "BIGINT",
+                "rows_aside": "BIGINT",
+                "completed_at": "TIMESTAMPTZ",
+                "seconds": "DOUBLE",
+                "result": "VARCHAR",
+            },
+        }
+    )

@@ -1,0 +1,40 @@
+"""Reason codes of rejections, with the stage that finds them and texts for the agency in two languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+import yaml
+
+STAGES = ("wire", "json", "envelope", "privacy", "contract", "domain")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason code and what an agency reads about it."""
+
+    code: str
+    stage: str
+    what: Mapping[str, str]  # language to text
+    fix: Mapping[str, str]
+
+
+@cache
+def reasons() -> Mapping[str, Reason]:
+    """All reasons by code."""
+    text = files("contracts").joinpath("reasons.yaml").read_text(encoding="utf-8")
+    return MappingProxyType(
+        {
+            code: Reason(
+                code,
+                entry["stage"],
+                {language: entry[language]["what"] for language in ("fa", "en")},
+                {language: entry[language]["fix"] for language in ("fa", "en")},
+            )
+            for code, entry in yaml.safe_load(text).items()
+        }
+    )

@@ -1,0 +1,124 @@
+"""JSON as the contract reads it: one object, no duplicate names, no NaN, bounded depth, plain UTF-8."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+MAX_MEMBERS = 1_000
+
+
+class Refused(Exception):
+    """The text breaks a rule; ``code`` is the reason, ``detail`` never holds a value.
+
+    ``stage`` is given where a code can fail in another stage than its usual one.
+    """
+
+    def __init__(self, code: str, detail: str = "", stage: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.stage = stage
+
+
+def load_object(value: bytes, max_depth: int) -> dict[str, Any]:
+    """The JSON object in ``value``. Raises Refused with the wire or json reason of the first fault."""
+    text = _text(value)
+    if not text.strip():
+        raise Refused("not_json", "empty")
+    _check_depth(text, max_depth)
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_int,
+        )
+    except RecursionError:
+        raise Refused("too_complex", "nested too deeply") from None
+    except json.JSONDecodeError:
+        raise Refused("not_json", _format(value)) from None
+    if not isinstance(document, dict):
+        raise Refused("not_object", type(document).__name__)
+    _check_text(document)
+    return document
+
+
+def _text(value: bytes) -> str:
+    if value[:1] == b"\x00" and len(value) > 5 and value[1:2] != b"{":
+        raise Refused("not_json", "schema registry framing")
+    if value.startswith(b"\xef\xbb\xbf"):
+        raise Refused("bad_encoding", "byte order mark")
+    if b"\x00" in value:
+        raise Refused("bad_encoding", "NUL byte or UTF-16")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("bad_encoding", "not UTF-8") from None
+
+
+def _format(value: bytes) -> str:
+    """The name of the format that the value seems to be in."""
+    start = value.lstrip()[:1]
+    if start == b"<":
+        return "looks like XML"
+    if start in (b"{", b"["):
+        return "truncated or more than one document"
+    return "looks like CSV" if b"," in value else "not JSON"
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
+
+
+def _check_depth(text: str, max_depth: int) -> None:
+    """Refuse deep nesting before the parser walks it; strings are passed over."""
+    if text.count("{") + text.count("[") <= max_depth:
+        return
+    depth = 0
+    for bracket in _NOT_BRACKETS.sub("", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > max_depth:
+            raise Refused("too_complex", "nested too deeply")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise Refused("too_complex", "too many members")
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused("duplicate_key")
+    return found
+
+
+def _constant(_: str) -> NoReturn:
+    raise Refused("bad_number", "not finite")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise Refused("bad_number", "not finite")
+    return number
+
+
+def _int(text: str) -> int:
+    if len(text) > 20:
+        raise Refused("bad_number", "does not fit in 64 bits")
+    return int(text)
+
+
+def _check_text(node: Any) -> None:
+    """Refuse lone surrogates and NUL in any name or string."""
+    if isinstance(node, str):
+        if "\x00" in node or any("\ud800" <= c <= "\udfff" for c in node):
+            raise Refused("bad_encoding", "NUL or lone surrogate")
+    elif isinstance(node, dict):
+        for name, child in node.items():
+            _check_text(name)
+            _check_text(child)
+    elif isinstance(node, list):
+        for child in node:
+            _check_text(child)

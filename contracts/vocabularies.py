@@ -1,0 +1,54 @@
+"""Closed lists with Persian and English labels, read once from vocabularies.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import NamedTuple
+
+import yaml
+
+
+class Label(NamedTuple):
+    """What people read, in both languages."""
+
+    fa: str
+    en: str
+
+
+@cache
+def _document() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    text = files("contracts").joinpath("vocabularies.yaml").read_text(encoding="utf-8")
+    return MappingProxyType({k: v for k, v in yaml.safe_load(text).items() if k != "version"})
+
+
+def names() -> tuple[str, ...]:
+    """The names of all lists."""
+    return tuple(_document())
+
+
+@cache
+def codes(vocabulary: str) -> tuple[str, ...]:
+    """The codes of one list, in its own order. KeyError for a list that does not exist."""
+    return tuple(_document()[vocabulary])
+
+
+@cache
+def labels(vocabulary: str) -> Mapping[str, Label]:
+    """Code to label."""
+    entries = _document()[vocabulary]
+    return MappingProxyType({code: Label(str(e["fa"]), str(e["en"])) for code, e in entries.items()})
+
+
+@cache
+def spellings(vocabulary: str) -> Mapping[str, str]:
+    """Every accepted spelling, in lower case, to its code: the codes themselves and their aliases."""
+    found: dict[str, str] = {}
+    for code, entry in _document()[vocabulary].items():
+        aliases = entry.get("aliases", [])
+        assert isinstance(aliases, list)
+        for spelling in (code, *aliases):
+            found[str(spelling).lower()] = code
+    return MappingProxyType(found)
