@@ -130,9 +130,7 @@ def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
     return found
 
 
-def _envelope(
-    document: Mapping[str, Any], agency_id: str, now: dt.datetime, contract: EventContract
-) -> dict[str, Any]:
+def _envelope(document: Mapping[str, Any], agency_id: str, now: dt.datetime, contract: EventContract) -> dict[str, Any]:
     for name in contract.envelope_required:
         if document.get(name) in (None, ""):
             raise Refused("missing_field", name)
@@ -208,9 +206,7 @@ def _check_leak(node: Any, name: str) -> None:
             _check_leak(child, name)
 
 
-def _data(
-    given: Mapping[str, Any], event_type: EventType, contract: EventContract, known: Known
-) -> dict[str, Any]:
+def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContract, known: Known) -> dict[str, Any]:
     """The data fields in their columns' types; an explicit null is an absent field."""
     present = {name: value for name, value in given.items() if value is not None}
     for name in event_type.required:
@@ -220,17 +216,15 @@ def _data(
         if name not in event_type.fields:
             raise Refused("unknown_field", _shown(name))
     data = {name: field_kinds.read(contract.fields[name], value) for name, value in present.items()}
-    if known.user_key_ids is not None and data.get("user_key_id") is not None:
-        if data["user_key_id"] not in known.user_key_ids:
-            raise Refused("key_unknown")
+    key_id = data.get("user_key_id")
+    if known.user_key_ids is not None and key_id is not None and key_id not in known.user_key_ids:
+        raise Refused("key_unknown")
     if "period" in data:
         field_kinds.check_period(data["period"], data["calendar"])
     return data
 
 
-def _check_domain(
-    data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, contract: EventContract
-) -> None:
+def _check_domain(data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, contract: EventContract) -> None:
     for name, value in data.items():
         spec = contract.fields[name]
         if spec.kind == "service" and known.services is not None:

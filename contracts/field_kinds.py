@@ -110,9 +110,8 @@ def _count(field: Field, value: Any) -> int:
         raise Refused("schema_violation", field.name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("bad_type", field.name)
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise Refused("bad_type", field.name)
+    if isinstance(value, float) and not value.is_integer():
+        raise Refused("bad_type", field.name)
     whole = int(value)
     if abs(whole) > MAX_COUNT:
         raise Refused("bad_number", field.name)

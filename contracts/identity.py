@@ -53,9 +53,7 @@ def is_legal_id(digits: str) -> bool:
         return False
     shift = int(digits[9]) + 2
     weights = (29, 27, 23, 19, 17, 29, 27, 23, 19, 17)
-    remainder = (
-        sum((int(digit) + shift) * weight for digit, weight in zip(digits[:10], weights, strict=True)) % 11
-    )
+    remainder = sum((int(digit) + shift) * weight for digit, weight in zip(digits[:10], weights, strict=True)) % 11
     return int(digits[10]) == (0 if remainder == 10 else remainder)
 
 

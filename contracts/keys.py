@@ -55,9 +55,7 @@ def read_key(path: Path) -> bytes:
     try:
         text = bytes.fromhex(read_secret(path))
     except ValueError as error:
-        raise UsageError(
-            f"{path} does not hold a key: {2 * KEY_BYTES} hexadecimal digits are expected"
-        ) from error
+        raise UsageError(f"{path} does not hold a key: {2 * KEY_BYTES} hexadecimal digits are expected") from error
     if len(text) != KEY_BYTES:
         raise UsageError(f"{path} holds {len(text)} bytes; a key has {KEY_BYTES}")
     return text
@@ -79,9 +77,7 @@ def read_secret(path: Path) -> str:
         # O_NOFOLLOW, and checks on the open file: a link swapped in between would pass a check by name.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise UsageError(
-            f"secret file not found: {path}", hint="mizan init makes the platform's keys"
-        ) from error
+        raise UsageError(f"secret file not found: {path}", hint="mizan init makes the platform's keys") from error
     except OSError as error:
         raise UsageError(f"cannot read the secret file {path}: {error.strerror}") from error
     with os.fdopen(descriptor, encoding="utf-8") as file:

@@ -30,8 +30,10 @@ def data_columns() -> Mapping[str, str]:
 
 @cache
 def lake_tables() -> Mapping[str, Mapping[str, str]]:
-    """Every table of the lake but the catalogue's: column to SQL type (VARCHAR, BIGINT, INTEGER, BOOLEAN, DATE,
-    BLOB or TIMESTAMPTZ)."""  # noqa: D209 the closing quotes belong to the list
+    """Every table of the lake but the catalogue's: column to SQL type.
+
+    The types are VARCHAR, BIGINT, INTEGER, DOUBLE, BOOLEAN, DATE, BLOB and TIMESTAMPTZ.
+    """
     return MappingProxyType(
         {
             # One row: one accepted event, as said. `pid` stands in place of `user_key`, which is never stored.

@@ -115,7 +115,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Period:
-    """An inclusive run of months of one calendar; ``label`` is ``1399-Q1``, ``1399-H1``, ``1399`` or ``A/B``."""
+    """An inclusive run of months of one calendar; ``label`` is ``1399-Q1``, ``1399-H1``, ``1399``, ``A/B``."""
 
     label: str
     first: Month
@@ -145,7 +145,7 @@ class Period:
 def day_start(day: dt.date) -> dt.datetime:
     """Midnight in Tehran that opens ``day``, as a UTC instant.
 
-    Where summer time skips midnight, the day opens at the jump: the arithmetic of the zone gives that instant.
+    Where summer time skips midnight, the day opens at the jump, as the arithmetic of the zone gives it.
     """
     return dt.datetime.combine(day, dt.time(), TEHRAN).astimezone(dt.UTC)
 
@@ -194,9 +194,7 @@ def enclosing_periods(month: Month) -> tuple[Period, Period, Period]:
     """The quarter, half and year that hold a month."""
 
     def run(label: str, first: int, last: int) -> Period:
-        return Period(
-            label, Month(month.calendar, month.year, first), Month(month.calendar, month.year, last)
-        )
+        return Period(label, Month(month.calendar, month.year, first), Month(month.calendar, month.year, last))
 
     quarter, half = (month.number - 1) // 3 * 3 + 1, (month.number - 1) // 6 * 6 + 1
     return (

@@ -84,18 +84,14 @@ VARIABLES = (
         "bytes a second an agency may produce",
         _positive("MIZAN_AGENCY_BYTE_RATE"),
     ),
-    Variable(
-        "MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")
-    ),
+    Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
     Variable(
         "MIZAN_LAND_CAP",
         "2000000",
         "most offsets one partition gives to one batch",
         _positive("MIZAN_LAND_CAP"),
     ),
-    Variable(
-        "MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")
-    ),
+    Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -118,9 +114,7 @@ class KafkaLogin:
         try:
             return self.password_file.read_text().strip()
         except OSError as error:
-            raise UsageError(
-                f"cannot read the Kafka password file {self.password_file}: {error.strerror}"
-            ) from error
+            raise UsageError(f"cannot read the Kafka password file {self.password_file}: {error.strerror}") from error
 
     def for_kafka_python(self) -> dict[str, object]:
         """Keyword arguments for kafka-python clients."""
@@ -274,9 +268,7 @@ class Settings:
         password_file = self._path(password_variable) or (
             Path(local[f"{role}_password_file"]) if f"{role}_password_file" in local else None
         )
-        ca_file = self._path("MIZAN_KAFKA_CA_FILE") or (
-            Path(local["ca_file"]) if "ca_file" in local else None
-        )
+        ca_file = self._path("MIZAN_KAFKA_CA_FILE") or (Path(local["ca_file"]) if "ca_file" in local else None)
         username = self.values[user_variable] or local.get(f"{role}_username")
         mechanism = self.values["MIZAN_KAFKA_SASL_MECHANISM"] or local.get("sasl_mechanism")
         if mechanism is None and username is not None:

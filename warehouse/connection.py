@@ -1,0 +1,81 @@
+"""DuckDB, opened in one place: in memory for work over lake files, and the build database with its one writer."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from contracts.errors import TryAgain
+from contracts.settings import Settings
+
+Connection = duckdb.DuckDBPyConnection
+
+MEMORY_LIMIT = "2GB"
+
+
+def memory_connection(settings: Settings | None = None, *, threads: int | None = None) -> Connection:
+    """A private in-memory database in UTC; its temporary files stay below MIZAN_HOME."""
+    connection = duckdb.connect()
+    _configure(connection, settings, threads)
+    return connection
+
+
+@contextlib.contextmanager
+def build_connection(settings: Settings, *, wait_seconds: float = 600.0) -> Iterator[Connection]:
+    """The build database, opened by one process at a time; others wait for their turn.
+
+    Raises TryAgain when the turn does not come within ``wait_seconds``.
+    """
+    path = settings.build_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _turn(path.with_suffix(".lock"), wait_seconds):
+        connection = duckdb.connect(str(path))
+        try:
+            _configure(connection, settings, None)
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def _turn(lock_file: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the writer's lock; the kernel frees it when the holder dies, however it dies."""
+    with lock_file.open("a") as lock:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TryAgain("another process is writing the build database") from None
+                time.sleep(0.05)
+        yield
+
+
+def _configure(connection: Connection, settings: Settings | None, threads: int | None) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    connection.execute("SET preserve_insertion_order = false")
+    if threads is not None:
+        connection.execute(f"SET threads = {threads}")
+    if settings is not None:
+        temporary = settings.home / "build" / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        connection.execute("SET temp_directory = $folder", {"folder": str(temporary)})
+
+
+def view_files(connection: Connection, name: str, files: Sequence[str], columns: dict[str, str]) -> None:
+    """(Re)create the temporary view ``name`` over Parquet ``files``; typed and empty where there are none."""
+    if files:
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        body = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608 paths of the lake's own log
+    else:
+        typed = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns.items())
+        body = f"SELECT {typed} LIMIT 0"
+    connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {body}')
