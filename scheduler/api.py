@@ -1,0 +1,89 @@
+"""What the command line and the tests say to Airflow: through its public REST API alone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from contracts.errors import MizanError
+from contracts.settings import Settings
+from scheduler.local import Standalone, password
+
+ENDED = frozenset({"success", "failed"})
+
+
+class Airflow:
+    """A logged-in client of one Airflow."""
+
+    def __init__(self, settings: Settings, running: Standalone) -> None:
+        login = {"username": "admin", "password": password(settings)}
+        with httpx.Client(base_url=running.url, timeout=30.0) as client:
+            answer = client.post("/auth/token", json=login)
+            answer.raise_for_status()
+        self._client = httpx.Client(
+            base_url=f"{running.url}/api/v2",
+            headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
+            timeout=30.0,
+        )
+
+    def call(self, method: str, path: str, **request: Any) -> Any:
+        """One request; the JSON answer. Raises MizanError with Airflow's own words."""
+        answer = self._client.request(method, path, **request)
+        if answer.is_error:
+            raise MizanError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json() if answer.content else None
+
+    def ensure_pool(self, name: str, slots: int) -> None:
+        """Create a pool if it is not there."""
+        answer = self._client.post(
+            "/pools", json={"name": name, "slots": slots, "description": "one writer", "include_deferred": False}
+        )
+        if answer.is_error and answer.status_code != httpx.codes.CONFLICT:
+            raise MizanError(f"Airflow refused the pool {name}: {answer.text[:300]}")
+
+    def dag_ids(self) -> set[str]:
+        """Ids of the DAGs that Airflow has read."""
+        return {dag["dag_id"] for dag in self.call("GET", "/dags", params={"limit": 100})["dags"]}
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """DAG files that failed to import."""
+        found: list[dict[str, Any]] = self.call("GET", "/importErrors")["import_errors"]
+        return found
+
+    def wait_for_dags(self, wanted: set[str], seconds: float = 180.0) -> None:
+        """Wait until every DAG is there; MizanError with the import errors otherwise."""
+        deadline = time.monotonic() + seconds
+        while not wanted <= self.dag_ids():
+            if time.monotonic() > deadline:
+                raise MizanError(f"missing DAGs {sorted(wanted - self.dag_ids())}: {self.import_errors()}")
+            time.sleep(0.3)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run; its id."""
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+        return str(run["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The newest runs of a DAG, newest first."""
+        answer = self.call("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 50, "order_by": "-run_after"})
+        found: list[dict[str, Any]] = answer["dag_runs"]
+        return found
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Every task instance of a run, mapped ones included."""
+        answer = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 500})
+        found: list[dict[str, Any]] = answer["task_instances"]
+        return found
+
+    def wait_for_run(self, dag_id: str, run_id: str, seconds: float = 600.0) -> str:
+        """Wait until a run ends; its state."""
+        deadline = time.monotonic() + seconds
+        while True:
+            state = str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+            if state in ENDED:
+                return state
+            if time.monotonic() > deadline:
+                raise MizanError(f"{dag_id} {run_id} did not end in {seconds:.0f} s: {state}")
+            time.sleep(0.3)
