@@ -36,12 +36,16 @@ class Airflow:
         return answer.json() if answer.content else None
 
     def ensure_pool(self, name: str, slots: int) -> None:
-        """Create a pool if it is not there."""
-        answer = self._client.post(
-            "/pools", json={"name": name, "slots": slots, "description": "one writer", "include_deferred": False}
-        )
-        if answer.is_error and answer.status_code != httpx.codes.CONFLICT:
-            raise MizanError(f"Airflow refused the pool {name}: {answer.text[:300]}")
+        """Create a pool if it is not there. A server that is still busy starting is asked again."""
+        pool = {"name": name, "slots": slots, "description": "one writer", "include_deferred": False}
+        deadline = time.monotonic() + 60.0
+        while True:
+            answer = self._client.post("/pools", json=pool)
+            if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
+                return
+            if not answer.is_server_error or time.monotonic() > deadline:
+                raise MizanError(f"Airflow refused the pool {name}: {answer.text[:300]}")
+            time.sleep(0.5)
 
     def dag_ids(self) -> set[str]:
         """Ids of the DAGs that Airflow has read."""

@@ -1,0 +1,73 @@
+# `make demo` and `make test` set up everything they need. The rest is listed by `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+SCENARIO ?= qom-1399-h1
+BIN := .venv/bin
+READY := .venv/.ready
+
+# The system's certificate store: behind an inspecting proxy, uv's own list refuses the registry.
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test up down check format bench faults compose-check lock setup clean
+
+help: ## what there is to run
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: setup ## the main job: events in, the monthly table out, through the real broker and scheduler
+	@$(BIN)/mizan demo --scenario $(SCENARIO)
+
+test: setup ## the whole test suite
+	@$(BIN)/python -m pytest
+
+up: setup ## broker and Airflow, kept running
+	@$(BIN)/mizan up
+
+down: ## stop what `make up` started
+	@$(BIN)/mizan down
+
+check: setup ## format, lint, types, import rules, SQL lint, compose schema
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint transforms --processes 2 --disable-progress-bar
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@if grep -n '://' requirements.lock; then echo 'requirements.lock holds a URL' >&2; exit 1; fi
+	@if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then docker compose config -q; \
+		else echo 'docker compose is not here: its own reading of docker-compose.yml was not checked'; fi
+
+format: setup ## rewrite the code in the one style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## benchmarks, each a ratio against a baseline of the same run
+	@$(BIN)/python -m benchmarks
+
+lock: setup ## resolve requirements.in anew, with hashes and without index URLs
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate requirements.in -o requirements.lock
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@for tool in $(PYTHON) java mvn; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+	if [ -n "$${missing:-}" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing what is missing:$$missing"; apt-get update -qq; \
+			apt-get install -y -qq --no-install-recommends python3 python3-venv openjdk-17-jre-headless maven >/dev/null; \
+		else echo "missing:$$missing — Mizan needs Python 3.11 or newer, Java 17 and Maven" >&2; exit 2; fi; fi
+	@echo 'setting up .venv (once)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync -q --require-hashes requirements.lock
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m broker.jars
+	@touch $@
+
+clean: down ## remove state and environment
+	rm -rf var .venv
