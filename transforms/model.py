@@ -1,0 +1,148 @@
+"""A model is a folder: ``query.sql`` (one SELECT), ``contract.yaml`` (what its rows are) and ``examples/``.
+
+Tables are created from the contract and nothing else; the order in which models run is read from their SQL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOM = Path(__file__).parent
+SHELVES = ("dimensions", "staging", "facts", "metrics")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a model; a measure brings ``<name>_status`` and, where it counts people's events, ``<name>_keys``."""
+
+    name: str
+    type: str
+    spec: Mapping[str, Any]
+
+    @property
+    def is_measure(self) -> bool:
+        """True for a column that is a number, not provided or not applicable."""
+        return bool(self.spec.get("status"))
+
+    @property
+    def physical(self) -> Mapping[str, str]:
+        """The table's columns that come of this one: name to SQL type, value first."""
+        columns = {self.name: self.type}
+        if self.is_measure:
+            columns[f"{self.name}_status"] = "VARCHAR"
+        if self.spec.get("keys"):
+            columns[f"{self.name}_keys"] = "BIGINT"
+        return columns
+
+
+@dataclass(frozen=True)
+class Model:
+    """One folder, read."""
+
+    folder: Path
+    contract: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name: ``monthly_users``, ``fct_visits``."""
+        return self.folder.name
+
+    @property
+    def version(self) -> int | None:
+        """A metric's version; None for facts and dimensions, which are rebuilt and never compared."""
+        found = self.contract.get("version")
+        return None if found is None else int(found)
+
+    @property
+    def table(self) -> str:
+        """The physical table: a metric's carries its version, ``monthly_users_v1``."""
+        return self.name if self.version is None else f"{self.name}_v{self.version}"
+
+    @property
+    def grain(self) -> tuple[str, ...]:
+        """The columns that tell two rows apart."""
+        return tuple(self.contract["grain"])
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The contract's columns, in order."""
+        return tuple(Column(spec["name"], spec["type"], spec) for spec in self.contract["columns"])
+
+    @cached_property
+    def measures(self) -> tuple[Column, ...]:
+        """The columns that carry a status."""
+        return tuple(column for column in self.columns if column.is_measure)
+
+    @cached_property
+    def physical(self) -> Mapping[str, str]:
+        """Every column of the table: name to SQL type, in order."""
+        return {name: kind for column in self.columns for name, kind in column.physical.items()}
+
+    @cached_property
+    def query(self) -> str:
+        """The SELECT, with its header. Dimensions have none: they are loaded from the catalogue."""
+        file = self.folder / "query.sql"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The tables the query names, its own CTEs left out."""
+        if not self.query:
+            return frozenset()
+        import sqlglot
+        from sqlglot import expressions
+
+        tree = sqlglot.parse_one(self.query, read="duckdb")
+        own = {cte.alias_or_name for cte in tree.find_all(expressions.CTE)}
+        return frozenset(table.name for table in tree.find_all(expressions.Table)) - own
+
+    @property
+    def ddl(self) -> str:
+        """CREATE TABLE, from the contract."""
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in self.physical.items())
+        return f'CREATE TABLE IF NOT EXISTS "{self.table}" ({columns})'
+
+    @property
+    def selection(self) -> str:
+        """The query's columns in the table's order and types, as a SELECT; says so where the query lacks one."""
+        columns = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in self.physical.items())
+        return f"SELECT {columns} FROM (\n{self.query}\n)"  # noqa: S608 from our own files
+
+
+@cache
+def models(shelf: str) -> Mapping[str, Model]:
+    """The models of one shelf by name, each after those it reads."""
+    found = {}
+    for file in sorted((ROOM / shelf).glob("*/contract.yaml")):
+        found[file.parent.name] = Model(file.parent, yaml.safe_load(file.read_text(encoding="utf-8")))
+    return {model.name: model for model in _ordered(found.values())}
+
+
+def _ordered(found: Iterable[Model]) -> list[Model]:
+    by_table = {model.table: model for model in found}
+    graph = {table: sorted(model.reads & by_table.keys() - {table}) for table, model in by_table.items()}
+    return [by_table[table] for table in TopologicalSorter(graph).static_order()]
+
+
+def metric(name: str) -> Model:
+    """One metric by name. KeyError where there is none."""
+    return models("metrics")[name]
+
+
+@cache
+def fingerprint() -> str:
+    """SHA-256 (hex) over every query and contract: another text means another build."""
+    digest = hashlib.sha256()
+    for shelf in SHELVES:
+        for file in sorted((ROOM / shelf).glob("*/*")):
+            if file.name in ("query.sql", "contract.yaml"):
+                digest.update(f"{file.relative_to(ROOM)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
