@@ -28,7 +28,7 @@ MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
 def backfill_months() -> None:
     """An operator's months, again."""
 
-    @task(pool=BUILD_POOL)
+    @task
     def list_months(params: dict[str, str] | None = None) -> list[str]:
         from pipeline.steps import months_between
 
