@@ -196,16 +196,30 @@ def allow_pipeline(login: KafkaLogin, user: str, password: str) -> None:
             _await_login(login, user, password)
 
 
-def can_log_in(login: KafkaLogin, password: str | None = None) -> bool:
-    """Whether the cluster takes this login now (``password`` overrides the login's file)."""
+def can_log_in(login: KafkaLogin, password: str | None = None, *, seconds: float = 3.0) -> bool:
+    """Whether the cluster takes this login within ``seconds`` (``password`` overrides the login's file)."""
     arguments = login.for_kafka_python()
     if password is not None:
         arguments["sasl_plain_password"] = password
     try:
-        KafkaAdminClient(**arguments, bootstrap_timeout_ms=3000).close()
+        _connect(**arguments, bootstrap_timeout_ms=int(seconds * 1000)).close()
     except KafkaError:
         return False
     return True
+
+
+def _connect(**arguments: Any) -> KafkaAdminClient:
+    """An admin client; one that does not come about leaves no thread and no socket behind."""
+    admin = KafkaAdminClient.__new__(KafkaAdminClient)
+    try:
+        # The constructor starts a thread, then logs in; where that fails, nobody would hold a client to close.
+        admin.__init__(**arguments)
+    except BaseException:
+        if hasattr(admin, "_net"):
+            admin._closed = False
+            admin.close()
+        raise
+    return admin
 
 
 def _add(
@@ -332,7 +346,7 @@ def _system_id(text: str) -> str:
 def _administrator(login: KafkaLogin) -> Iterator[KafkaAdminClient]:
     """An admin client; what Kafka says becomes an error with one line and an exit code."""
     try:
-        admin = KafkaAdminClient(**login.for_kafka_python(), bootstrap_timeout_ms=10_000)
+        admin = _connect(**login.for_kafka_python(), bootstrap_timeout_ms=10_000)
     except KafkaTimeoutError as error:
         # A refused login looks the same to this client as a cluster that does not answer.
         raise TryAgain(

@@ -1,0 +1,32 @@
+"""What tests of several rooms share: one real broker for the whole run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings whose local broker is up. Started by the first test that asks, stopped after the last.
+
+    MIZAN_TEST_BROKER_HOME names a folder whose broker is used instead, and left running: tests then start at once.
+    """
+    from broker import local
+    from contracts.keys import create_keys
+
+    lent = os.environ.get("MIZAN_TEST_BROKER_HOME")
+    home = Path(lent) if lent else tmp_path_factory.mktemp("broker")
+    settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    create_keys(settings)
+    try:
+        local.up(settings)
+        yield settings
+    finally:
+        if not lent:
+            local.down(settings)
