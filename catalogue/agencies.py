@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalogue.load import load_tables
 from catalogue.read import current, stored
+from catalogue.tables import create
 from contracts.errors import Fenced, UsageError
 from contracts.settings import Settings
 from contracts.settings import agency_id as checked
@@ -26,6 +27,7 @@ def ensure_agency(
     Raises UsageError for an id that is none, or a parent, province or district the catalogue does not have.
     """
     checked(agency_id)
+    create(settings)
     for turn in range(_TURNS):
         try:
             return _ensure(settings, agency_id, name_fa, name_en, parent_id, province, district)

@@ -17,7 +17,7 @@ from catalogue.checks import across_tables, left_dangling, within_table
 from catalogue.csv_files import read_file, read_rows
 from catalogue.faults import BadCatalogue, Fault, PlacedRow
 from catalogue.read import Catalogue, Row, content, merged, stored, subject
-from catalogue.tables import Table, tables
+from catalogue.tables import Table, create, tables
 from contracts.errors import UsageError
 from contracts.settings import Settings
 
@@ -103,6 +103,7 @@ def _load(
 
     for name, rows in given.items():
         faults += within_table(tables()[name], rows)
+    create(settings)
     lake = Lake(settings)
     opened = {name: lake.open(tables()[name].lake_name, tables()[name].lake_columns) for name in given}
     before = stored(settings) | {name: snapshot.rows().to_pylist() for name, snapshot in opened.items()}
