@@ -39,6 +39,7 @@ from contracts.settings import TOPIC_PREFIX, KafkaLogin, Settings, agency_id
 PARTITIONS = 3
 # One request of this many agencies stays far below a controller's limit of records per operation.
 BATCH = 100
+CONNECT_SECONDS = 10.0
 EFFECTIVE_SECONDS = 20.0
 TOPIC_CONFIGURATION = {
     # Said outright, because a cluster's defaults may be others: compaction would drop events that share a key …
@@ -346,7 +347,7 @@ def _system_id(text: str) -> str:
 def _administrator(login: KafkaLogin) -> Iterator[KafkaAdminClient]:
     """An admin client; what Kafka says becomes an error with one line and an exit code."""
     try:
-        admin = _connect(**login.for_kafka_python(), bootstrap_timeout_ms=10_000)
+        admin = _connect(**login.for_kafka_python(), bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000))
     except KafkaTimeoutError as error:
         # A refused login looks the same to this client as a cluster that does not answer.
         raise TryAgain(

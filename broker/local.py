@@ -181,12 +181,15 @@ def _listens(port: int) -> bool:
 
 
 def _last_trouble(logs: Path) -> str:
-    for name in ("server.log", "console.log"):
+    """The last thing the node complained of, from its log or (where the JVM itself failed) from its console."""
+    for name, words in (("server.log", ("fatal exception", " ERROR ")), ("console.log", ("rror: ", "Exception: "))):
         with contextlib.suppress(OSError):
-            lines = (logs / name).read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
-            troubles = [line for line in lines if " ERROR " in line or " FATAL " in line or "rror:" in line]
-            if troubles:
-                return f"{troubles[0]} ({logs / name})"
+            lines = (logs / name).read_text(encoding="utf-8", errors="replace").splitlines()[-500:]
+            for word in words:
+                found = [number for number, line in enumerate(lines) if word in line]
+                if found:
+                    # The line after it names the exception.
+                    return f"{' '.join(lines[found[-1] : found[-1] + 2])} (see {logs / name})"
     return f"see {logs}"
 
 

@@ -85,6 +85,9 @@ log.retention.hours={RETENTION_HOURS}
 log.segment.bytes=268435456
 log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=16777216
+# A killed node is told "already registered" until its old session ends (9 s by default): the restart waits for it.
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
 num.network.threads=2
 num.io.threads=4
 background.threads=4

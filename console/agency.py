@@ -37,13 +37,11 @@ def add(
     """Topic, user, access and quota; again, it changes nothing. The password is printed once."""
     from broker.bundle import hand_out
     from catalogue.agencies import ensure_agency
-    from contracts.keys import create_keys
 
     settings = Settings.load()
     agency_id(agency)
     if parent is not None:
         agency_id(parent)
-    create_keys(settings)
     # The catalogue first: if it refuses, no password was issued that nobody would ever see.
     ensure_agency(
         settings,

@@ -10,6 +10,9 @@ import pytest
 
 from contracts.settings import Settings
 
+# Taken out of the environment: the settings refuse a MIZAN_ name that is none of theirs.
+LENT_BROKER_HOME = os.environ.pop("MIZAN_TEST_BROKER_HOME", None)
+
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
@@ -20,13 +23,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     from broker import local
     from contracts.keys import create_keys
 
-    lent = os.environ.get("MIZAN_TEST_BROKER_HOME")
-    home = Path(lent) if lent else tmp_path_factory.mktemp("broker")
+    home = Path(LENT_BROKER_HOME) if LENT_BROKER_HOME else tmp_path_factory.mktemp("broker")
     settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
     create_keys(settings)
     try:
         local.up(settings)
         yield settings
     finally:
-        if not lent:
+        if not LENT_BROKER_HOME:
             local.down(settings)
