@@ -12,6 +12,7 @@ MODULES = (
     "console.agency",
     "console.events",
     "console.catalogue",
+    "console.landing",
     "console.pipeline",
     "console.inspect",
 )

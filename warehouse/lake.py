@@ -32,11 +32,18 @@ _ARROW = {
 }
 # Commit metadata feeds `verify`, and an expired transaction id would reset an offset: neither may be cleaned up.
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false", "delta.dataSkippingNumIndexedCols": "0"}
+# Ranges kept in the log, so that a late duplicate is sought in few files. Never a person's key: the log outlives rows.
+_RANGES = {"events": "agency_id,event_id,occurred_at", "quarantine": "agency_id"}
 
 
 def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
     """Arrow's form of a table's columns."""
     return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in columns.items()])
+
+
+def _configuration(name: str) -> dict[str, str | None]:
+    ranges = {"delta.dataSkippingStatsColumns": _RANGES[name]} if name in _RANGES else {}
+    return {**_CONFIGURATION, **ranges}
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class Lake:
                 arrow_schema(columns),
                 mode="ignore",
                 name=name,
-                configuration=_CONFIGURATION,
+                configuration=_configuration(name),
             )
 
     def open(self, name: str, columns: Mapping[str, str] | None = None, version: int | None = None) -> Snapshot:

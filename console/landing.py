@@ -1,0 +1,131 @@
+"""`mizan` commands of the lake's doorway: init, land, verify, compact, quarantine."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.table import Table
+
+from console.output import JSON_OPTION, data, note, print_json
+from contracts.settings import Settings
+
+quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command()(init)
+    app.command()(land)
+    app.command()(verify)
+    app.command()(compact)
+    app.add_typer(quarantine, name="quarantine")
+
+
+def init() -> None:
+    """Make keys, folders and an empty lake. Safe to repeat: what is there stays."""
+    from catalogue.tables import create
+    from contracts.keys import create_keys
+    from warehouse.lake import Lake
+
+    settings = Settings.load()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    made = create_keys(settings)
+    Lake(settings).create()
+    create(settings)
+    for path in made:
+        note(f"made {path}")
+    note(f"ready: {settings.home}")
+
+
+def land(
+    as_json: bool = JSON_OPTION,
+    until_empty: bool = typer.Option(False, "--until-empty", help="Go on until nothing is left to land."),
+) -> None:
+    """Land everything the agencies have sent, up to the end offsets seen now, then stop."""
+    from landing.drain import Landed, LandingHalted
+    from landing.drain import land as drain
+
+    halted: LandingHalted | None = None
+    try:
+        landed: Landed = drain(Settings.load(), until_empty=until_empty)
+    except LandingHalted as error:
+        halted, landed = error, error.landed
+    if as_json:
+        print_json(landed.document())
+    else:
+        data.print(
+            f"{landed.events:,} events, {landed.quarantined:,} quarantined, {landed.duplicates:,} duplicates "
+            f"in {len(landed.batches)} batches; lake version {landed.lake_version}"
+        )
+    if halted is not None:
+        for halt in landed.halts[1:]:
+            note(f"mizan: {halt.reason}: {halt.where}: {halt.message}")
+        raise halted
+
+
+def verify(
+    as_json: bool = JSON_OPTION,
+    deep: bool = typer.Option(False, "--deep", help="Also read every data file back and compare its checksum."),
+) -> None:
+    """Prove the lake: offsets tile, counts conserve, files are intact, no event twice. Exit 4 where that fails."""
+    from landing.verify import verify as prove
+
+    proof = prove(Settings.load(), deep=deep)
+    if as_json:
+        print_json(proof.document())
+    else:
+        for problem in proof.problems:
+            data.print(f"{problem.kind}  {problem.where}\n    {problem.hint}", markup=False)
+        for remark in proof.notes:
+            note(remark)
+        data.print("the lake holds" if proof.ok else f"{len(proof.problems)} problems", markup=False)
+    if not proof.ok:
+        sys.exit(4)
+
+
+def compact() -> None:
+    """Merge small files of the lake, write a checkpoint and remove files no version needs."""
+    from warehouse.maintenance import compact as merge
+
+    for name, done in merge(Settings.load()).items():
+        data.print(f"{name}: {done.files_before} files became {done.files_after}", markup=False)
+
+
+@quarantine.command("ls")
+def list_reasons(as_json: bool = JSON_OPTION) -> None:
+    """Open rejections, counted by reason and agency."""
+    from landing.quarantine import counts
+
+    rows = counts(Settings.load())
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("reason", "agency", "count")
+    for row in rows:
+        table.add_row(row["reason_code"], row["agency_id"], f"{row['count']:,}")
+    data.print(table)
+
+
+@quarantine.command("show")
+def show_records(
+    as_json: bool = JSON_OPTION,
+    reason: str | None = typer.Option(None, "--reason", help="Only this reason code."),
+    agency: str | None = typer.Option(None, "--agency", help="Only this agency."),
+    limit: int = typer.Option(100, "--limit", min=1, max=100_000, help="Most records shown."),
+) -> None:
+    """Where rejected records are and what the agency can do. Never their values."""
+    from contracts.settings import agency_id
+    from landing.quarantine import rows
+
+    found = rows(Settings.load(), reason=reason, agency=agency and agency_id(agency), limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for row in found:
+        data.print(
+            f"{row['topic']}/{row['partition']}@{row['offset']}  "
+            f"{row['reason_code']} ({row['stage']}) {row['detail']}\n"
+            f"    {row['redacted_excerpt']}\n    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
+            markup=False,
+        )

@@ -1,0 +1,99 @@
+"""What the cluster says of its topics: ids, partitions, first and last offsets. Reads no event, joins no group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from contracts.errors import TryAgain
+from contracts.settings import AGENCY_ID, TOPIC_PREFIX, KafkaLogin
+from landing.consumer import Partition
+
+TIMEOUT_SECONDS = 30.0
+# One request of this many topics stays far below a broker's limits on requests and answers.
+TOPICS_A_REQUEST = 500
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One agency's topic. ``uuid`` is the cluster's own id of it: a topic made anew has another."""
+
+    name: str
+    agency_id: str
+    uuid: str
+    uuid_bits: int  # 63 bits of the same id, as the lake's log keeps it
+    partitions: tuple[int, ...]
+
+
+class Cluster:
+    """A view of the cluster through one connection."""
+
+    def __init__(self, login: KafkaLogin) -> None:
+        self._login = login
+        self._trouble = ""
+        self._admin = AdminClient({**login.for_librdkafka(), "log_level": 0, "error_cb": self._note})
+
+    def topics(self) -> dict[str, Topic]:
+        """Every agency topic this login may see, by name. Raises TryAgain where the cluster does not answer."""
+        try:
+            listed = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        except KafkaException as error:
+            raise self._no_answer(error) from error
+        names = sorted(name for name in listed if _agency_of(name) is not None)
+        found: dict[str, Topic] = {}
+        for begin in range(0, len(names), TOPICS_A_REQUEST):
+            some = names[begin : begin + TOPICS_A_REQUEST]
+            answers = self._admin.describe_topics(TopicCollection(some), request_timeout=TIMEOUT_SECONDS)
+            for name, answer in answers.items():
+                try:
+                    described = answer.result()
+                except KafkaException as error:
+                    raise self._no_answer(error) from error
+                agency = _agency_of(name)
+                assert agency is not None
+                uuid = described.topic_id
+                found[name] = Topic(
+                    name,
+                    agency,
+                    str(uuid),
+                    uuid.get_most_significant_bits() & (2**63 - 1),
+                    tuple(sorted(partition.id for partition in described.partitions)),
+                )
+        return found
+
+    def first_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The oldest offset each partition still holds."""
+        return self._offsets(partitions, OffsetSpec.earliest())
+
+    def end_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset after the last record that a read_committed reader may see."""
+        return self._offsets(partitions, OffsetSpec.latest())
+
+    def _offsets(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, int]:
+        wanted = {TopicPartition(topic, number): which for topic, number in partitions}
+        if not wanted:
+            return {}
+        answers: Mapping[Any, Any] = self._admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_SECONDS
+        )
+        try:
+            return {(place.topic, place.partition): int(answer.result().offset) for place, answer in answers.items()}
+        except KafkaException as error:
+            raise self._no_answer(error) from error
+
+    def _note(self, error: Any) -> None:
+        self._trouble = str(error.str())
+
+    def _no_answer(self, error: KafkaException) -> TryAgain:
+        said = error.args[0].str() if error.args else str(error)
+        reason = self._trouble or said
+        return TryAgain(f"no answer from Kafka at {self._login.bootstrap_servers} as {self._login.username}: {reason}")
+
+
+def _agency_of(topic: str) -> str | None:
+    agency = topic.removeprefix(TOPIC_PREFIX)
+    return agency if topic.startswith(TOPIC_PREFIX) and AGENCY_ID.fullmatch(agency) else None

@@ -1,0 +1,177 @@
+"""Kafka as landing reads it: this module alone opens a consumer.
+
+Positions come from the lake and go back into it; no consumer group is joined and nothing is committed to Kafka. A
+position that the broker no longer holds is an error, never a jump.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.errors import MizanError, TryAgain
+from contracts.settings import KafkaLogin
+
+Partition = tuple[str, int]  # topic and partition number
+
+CHUNK_RECORDS = 20_000
+CHUNK_BYTES = 24 * 2**20
+SILENCE_SECONDS = 60.0
+
+
+@dataclass
+class Chunk:
+    """Records as they came, a few thousand: parallel lists, one entry a record."""
+
+    topics: list[str] = field(default_factory=list)
+    partitions: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
+    headers: list[Sequence[tuple[str, bytes | None]] | None] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)  # Kafka's timestamp, milliseconds since 1970
+    size: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A partition that cannot be read on: the name of the halt and what the client said."""
+
+    reason: str
+    message: str
+
+
+class Reader:
+    """Reads each partition from its start to its end, once, in chunks.
+
+    ``position`` tells how far each partition has been read: every record below it was handed out, and what is missing
+    below it (aborted transactions, markers, compacted records) will never come. ``stopped`` holds the partitions that
+    failed. Use it as a context; close frees the connection.
+    """
+
+    def __init__(self, login: KafkaLogin, ranges: Mapping[Partition, tuple[int, int]]) -> None:
+        self.position = {partition: start for partition, (start, _) in ranges.items()}
+        self.ends = {partition: end for partition, (_, end) in ranges.items()}
+        self.stopped: dict[Partition, Stopped] = {}
+        self.trouble = ""
+        self._open = {partition for partition, (start, end) in ranges.items() if start < end}
+        self._consumer = Consumer(
+            {
+                **login.for_librdkafka(),
+                "group.id": "mizan-landing",  # demanded by the library; no group is ever joined
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "check.crcs": True,
+                "allow.auto.create.topics": False,
+                "queued.max.messages.kbytes": 65_536,
+                "queued.min.messages": 100_000,
+                "fetch.message.max.bytes": 4 * 2**20,
+                "fetch.max.bytes": 32 * 2**20,
+                "fetch.wait.max.ms": 50,
+                "log_level": 0,
+                "error_cb": self._note,
+            }
+        )
+        self._consumer.assign([TopicPartition(t, p, self.position[t, p]) for t, p in sorted(self._open)])
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    @property
+    def done(self) -> bool:
+        """True when every partition is at its end or stopped."""
+        return not self._open
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Chunks until every partition is at its end. Raises TryAgain when Kafka falls silent for a minute."""
+        heard = time.monotonic()
+        while self._open:
+            messages = self._consumer.consume(CHUNK_RECORDS, 0.25)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENCE_SECONDS:
+                raise TryAgain(f"Kafka has not answered for {SILENCE_SECONDS:.0f} s {self.trouble}".strip())
+            yield from self._taken(messages)
+
+    def _taken(self, messages: list[Message]) -> Iterator[Chunk]:
+        chunk = Chunk()
+        finished: set[Partition] = set()
+        for message in messages:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            place = (topic, partition)
+            if message.error() is not None:
+                finished |= self._failed(message)
+                continue
+            if place not in self._open or place in finished:
+                continue  # read ahead of the planned end: the next drain's
+            end = self.ends[place]
+            if offset < self.position[place]:
+                self.stopped[place] = Stopped(
+                    "START_OFFSET_RESET", f"offset {offset} came after {self.position[place]}"
+                )
+                finished.add(place)
+                continue
+            if offset >= end:
+                self.position[place] = end
+                finished.add(place)
+                continue
+            self.position[place] = offset + 1
+            value = message.value()
+            chunk.topics.append(topic)
+            chunk.partitions.append(partition)
+            chunk.offsets.append(offset)
+            chunk.values.append(value)
+            chunk.headers.append(message.headers())
+            chunk.times.append(message.timestamp()[1])
+            chunk.size += len(value) if value is not None else 0
+            if offset + 1 >= end:
+                finished.add(place)
+            if chunk.size >= CHUNK_BYTES:
+                yield chunk
+                chunk = Chunk()
+        if finished & self._open:
+            leaving = finished & self._open
+            self._open -= leaving
+            self._consumer.incremental_unassign([TopicPartition(t, p) for t, p in leaving])
+        if chunk:
+            yield chunk
+
+    def _failed(self, message: Message) -> set[Partition]:
+        """What an error event means: an end reached, a partition that cannot go on, or a passing trouble."""
+        error, place = message.error(), (message.topic(), message.partition())
+        if place not in self._open:
+            return set()
+        if error.code() == KafkaError._PARTITION_EOF:
+            # The position the client fetches from next: markers and aborted records behind the last one count too.
+            if message.offset() >= self.ends[place]:
+                self.position[place] = self.ends[place]
+                return {place}
+            return set()
+        lost = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._BAD_MSG)
+        if error.code() in (*lost, KafkaError.INVALID_MSG, KafkaError._BAD_COMPRESSION):
+            self.stopped[place] = Stopped("COULD_NOT_READ_OFFSET_RANGE", str(error.str()))
+            return {place}
+        if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
+            self.stopped[place] = Stopped("PARTITIONS_DELETED", str(error.str()))
+            return {place}
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise MizanError(f"Kafka refuses to let us read {place[0]}", hint="grant READ on the topic to the pipeline")
+        self._note(error)
+        return set()
+
+    def _note(self, error: Any) -> None:
+        self.trouble = f"({error.str()})"
+        if error.fatal():
+            raise KafkaException(error)

@@ -1,0 +1,309 @@
+"""From records to rows: good ones in columns, the doubtful one by one through the contract's parser.
+
+The rows of one window gather in the table ``landed`` of an in-memory database that never spills to disk: a
+``user_key`` is re-keyed to its ``pid`` before anything is written anywhere.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
+from contracts.event_contract import event_contract
+from contracts.identity import looks_personal, normalise, pid
+from contracts.lake_tables import data_columns
+from contracts.reporting_time import CALENDARS, all_months
+from landing.cluster import Topic
+from landing.consumer import Chunk
+from landing.decode_sql import digest_content, good_rows_query
+from warehouse.connection import Connection
+from warehouse.lake import arrow_schema
+
+VALIDATOR_VERSION = f"{event_contract().version}+1"  # the part after + grows when landing judges otherwise
+DETECTOR_VERSION = "1"
+# Keys of people seen lately, so that a person's second event costs no second hash: some 50 MB at most.
+REMEMBERED_KEYS = 200_000
+
+_HEAD = {"i": "INTEGER", "t": "INTEGER", "p": "INTEGER", "o": "BIGINT"}
+_ENVELOPE = {
+    "event_id": "VARCHAR",
+    "source": "VARCHAR",
+    "agency_id": "VARCHAR",
+    "event_type": "VARCHAR",
+    "occurred_at": "TIMESTAMPTZ",
+}
+# Before re-keying the column `pid` still holds the user_key, as text.
+_DECODED = {**_HEAD, **_ENVELOPE, **data_columns(), "pid": "VARCHAR"}
+_CHUNK = pa.schema(
+    [
+        ("i", pa.int32()),
+        ("t", pa.int32()),
+        ("p", pa.int32()),
+        ("o", pa.int64()),
+        ("v", pa.string()),
+        ("plain", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One record set aside: where it is, why, and a keyed digest of its bytes. No values."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: int  # Kafka's timestamp, milliseconds since 1970
+    agency_id: str
+    reason_code: str
+    stage: str
+    detail: str
+    digest: bytes
+    size: int
+    excerpt: str
+
+
+class Decoder:
+    """Decodes chunks of the given topics into the table ``landed`` of ``connection``."""
+
+    def __init__(self, connection: Connection, topics: Sequence[Topic], known: Known, platform_key: bytes) -> None:
+        self._connection = connection
+        self._topics = {topic.name: number for number, topic in enumerate(topics)}
+        self._agencies = [topic.agency_id for topic in topics]
+        self._known = known
+        self._platform_key = platform_key
+        self._content_key = subkey(platform_key, "payload digest").hex()
+        self._raw_key = subkey(platform_key, "quarantine digest")
+        self._pids: dict[str, bytes] = {}
+        self._query = good_rows_query(known.services is not None, known.places is not None)
+        self._load_known(topics)
+        self.begin_window()
+
+    def begin_window(self) -> None:
+        """Start an empty window."""
+        columns = {"c": "INTEGER", **_HEAD, **_ENVELOPE, **data_columns(), "payload_digest": "BLOB"}
+        listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE landed ({listed})")
+        self._chunks: list[Chunk] = []
+
+    def decode(self, chunk: Chunk, skip: frozenset[tuple[str, int, int]] = frozenset()) -> list[Rejected]:
+        """Add the chunk's good rows to the window; return the rest. Positions in ``skip`` are passed over."""
+        now = dt.datetime.now(dt.UTC)
+        skipped = {
+            i
+            for i in range(len(chunk) if skip else 0)
+            if (chunk.topics[i], chunk.partitions[i], chunk.offsets[i]) in skip
+        }
+        self._connection.register("chunk", self._columns(chunk, skipped))
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE decoded AS {self._query}", {"latest": now + FUTURE_ALLOWANCE}
+        )
+        doubtful = self._connection.sql(
+            "SELECT i FROM chunk WHERE i NOT IN (SELECT i FROM decoded) ORDER BY i"
+        ).fetchall()
+        accepted: list[dict[str, Any]] = []
+        rejected: list[Rejected] = []
+        for (i,) in doubtful:
+            if i in skipped:
+                continue
+            judged = self._judge(chunk, i, now)
+            if isinstance(judged, Event):
+                accepted.append({**self._place(chunk, i), **_row(judged)})
+            else:
+                rejected.append(self.rejected(chunk, i, judged))
+        if accepted:
+            self._connection.register("judged", pa.Table.from_pylist(accepted, schema=arrow_schema(_DECODED)))
+            self._connection.execute("INSERT INTO decoded BY NAME SELECT * FROM judged")
+            self._connection.unregister("judged")
+        self._connection.unregister("chunk")
+        self._rekey()
+        self._chunks.append(chunk)
+        return rejected
+
+    def conflict(self, chunk_number: int, i: int) -> Rejected:
+        """The rejection of an accepted record whose id came before with another content."""
+        return self.rejected(self._chunks[chunk_number], i, Rejection("id_conflict", "domain", ""))
+
+    def rejected(self, chunk: Chunk, i: int, rejection: Rejection) -> Rejected:
+        """The quarantine's view of one record."""
+        value = chunk.values[i]
+        return Rejected(
+            chunk.topics[i],
+            chunk.partitions[i],
+            chunk.offsets[i],
+            chunk.times[i],
+            self._agencies[self._topics[chunk.topics[i]]],
+            rejection.reason_code,
+            rejection.stage,
+            rejection.detail,
+            hmac.digest(self._raw_key, value or b"", "sha256")[:16],
+            len(value or b""),
+            excerpt(value) if value is not None and len(value) <= event_contract().max_value_bytes else "",
+        )
+
+    def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
+        topic = self._topics[chunk.topics[i]]
+        record = Record(chunk.values[i], self._agencies[topic], tuple(chunk.headers[i] or ()))
+        try:
+            return parse(record, now, self._known)
+        except Exception as error:
+            # The parser promises never to raise: this is our fault, the record waits for its mending.
+            return Rejection("internal_error", "wire", type(error).__name__)
+
+    def _place(self, chunk: Chunk, i: int) -> dict[str, Any]:
+        return {"i": i, "t": self._topics[chunk.topics[i]], "p": chunk.partitions[i], "o": chunk.offsets[i]}
+
+    def _columns(self, chunk: Chunk, skipped: set[int]) -> pa.Table:
+        plain = [headers is None or _only_json_type(headers) for headers in chunk.headers]
+        for i in skipped:
+            plain[i] = False
+        return pa.table(
+            [
+                pa.array(range(len(chunk)), pa.int32()),
+                pa.array([self._topics[topic] for topic in chunk.topics], pa.int32()),
+                pa.array(chunk.partitions, pa.int32()),
+                pa.array(chunk.offsets, pa.int64()),
+                _texts(chunk.values),
+                pa.array(plain, pa.bool_()),
+            ],
+            schema=_CHUNK,
+        )
+
+    def _rekey(self) -> None:
+        """Move ``decoded`` into the window: user_key becomes pid, the content its digest."""
+        found = self._connection.sql("SELECT DISTINCT pid FROM decoded WHERE pid IS NOT NULL").to_arrow_table()
+        keys: list[str] = found.column(0).to_pylist()
+        if len(self._pids) + len(keys) > REMEMBERED_KEYS:
+            self._pids.clear()
+        known = self._pids
+        for key in keys:
+            if key not in known:
+                known[key] = pid(self._platform_key, key)
+        self._connection.register(
+            "pids", pa.table({"user_key": found.column(0), "pid": pa.array([known[key] for key in keys], pa.binary())})
+        )
+        others = [name for name in data_columns() if name != "pid"]
+        columns = ["i", "t", "p", "o", *_ENVELOPE, *others]
+        listed = ", ".join(f'decoded."{name}"' for name in columns)
+        # The key comes as a parameter. Cut to half, SHA-256 of key and content cannot be extended by an attacker.
+        self._connection.execute(
+            f"""
+            INSERT INTO landed BY NAME
+            SELECT {len(self._chunks)} AS c, {listed}, pids.pid AS pid,
+                unhex(substr(sha256(concat($key, {digest_content()})), 1, 32)) AS payload_digest
+            FROM decoded LEFT JOIN pids ON pids.user_key = decoded.pid
+            """.replace('"pid" ||', 'decoded."pid" ||'),  # noqa: S608
+            {"key": self._content_key},
+        )
+        self._connection.unregister("pids")
+        self._connection.execute("DROP TABLE decoded")
+
+    def _load_known(self, topics: Sequence[Topic]) -> None:
+        """What the catalogue knows, as the fragments that records hold."""
+        agencies = pa.table(
+            {
+                "t": pa.array(range(len(topics)), pa.int32()),
+                "agency_id": pa.array(self._agencies, pa.string()),
+                "plain_source": pa.array([f'"/agencies/{agency}"' for agency in self._agencies], pa.string()),
+                "system_source": pa.array([f'"/agencies/{agency}/' for agency in self._agencies], pa.string()),
+            }
+        )
+        services = {code: day for code, day in (self._known.services or {}).items() if _plain(code)}
+        places = {code: kind for code, kind in (self._known.places or {}).items() if _plain(code)}
+        key_ids = [code for code in (self._known.user_key_ids or ()) if _plain(code)]
+        tables = {
+            "agencies": agencies,
+            "services": pa.table(
+                {
+                    "fragment": pa.array([f'"{code}"' for code in services], pa.string()),
+                    "last_day": pa.array(services.values(), pa.date32()),
+                }
+            ),
+            "places": pa.table(
+                {
+                    "fragment": pa.array([f'"{code}"' for code in places], pa.string()),
+                    "kind": pa.array(places.values(), pa.string()),
+                }
+            ),
+            "key_ids": pa.table({"fragment": pa.array([f'"{code}"' for code in key_ids], pa.string())}),
+            "periods": _periods(),
+        }
+        for name, table in tables.items():
+            self._connection.register("known", table)
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM known")  # noqa: S608
+            self._connection.unregister("known")
+
+
+def subkey(platform_key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose, so that no two uses of the platform key can be matched."""
+    return hmac.digest(platform_key, b"v1|" + purpose.encode("ascii"), hashlib.sha256)
+
+
+def _row(event: Event) -> dict[str, Any]:
+    """An event of the parser as decoded columns; ``pid`` holds the user_key still."""
+    row: dict[str, Any] = {
+        "event_id": event.event_id,
+        "source": event.source,
+        "agency_id": event.agency_id,
+        "event_type": event.event_type,
+        "occurred_at": event.occurred_at,
+    }
+    for name, value in event.data.items():
+        field = event_contract().fields[name]
+        if field.kind == "declared_value":
+            row["declared_status"] = value if isinstance(value, str) else "value"
+            value = None if isinstance(value, str) else value
+        row[field.column] = value
+    return row
+
+
+def _texts(values: list[bytes | None]) -> pa.Array:
+    """The values as text; null where a value is absent, too large for the contract or not UTF-8."""
+    limit = event_contract().max_value_bytes
+    fitting = [value if value is not None and len(value) <= limit else None for value in values]
+    try:
+        return pa.array(fitting, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_utf8(value) for value in fitting], pa.string())
+
+
+def _utf8(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _only_json_type(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """True for the one header that says nothing new; anything else is the parser's."""
+    if len(headers) != 1:
+        return not headers
+    name, value = headers[0]
+    return name == "content-type" and value in [media.encode() for media in JSON_TYPES]
+
+
+def _plain(code: str) -> bool:
+    """True where a code is its own normal form inside quotes and can be told from a personal id."""
+    return (
+        code.isascii()
+        and code.isprintable()
+        and normalise(code) == code
+        and not (looks_personal(code) or '"' in code or "\\" in code or " " in code)
+    )
+
+
+def _periods() -> pa.Table:
+    rows = [(f'"{calendar}"', f'"{month.label}"') for calendar in CALENDARS for month in all_months(calendar)]
+    return pa.table(
+        {
+            "calendar": pa.array([calendar for calendar, _ in rows], pa.string()),
+            "fragment": pa.array([fragment for _, fragment in rows], pa.string()),
+        }
+    )

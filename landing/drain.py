@@ -1,0 +1,331 @@
+"""Land each partition's [next offset, end offset) in bounded batches, then stop.
+
+A batch is one commit of rejections to ``quarantine`` and then one commit of rows and offsets to ``events``, each
+through a handle loaded before the batch was read. A process that dies in between leaves nothing that counts; the
+next one reads the same offsets again and keeps the verdicts that were recorded.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.errors import Fenced, Halted, MizanError
+from contracts.event import Known
+from contracts.event_contract import event_contract
+from contracts.failpoints import failpoint
+from contracts.keys import read_key
+from contracts.lake_tables import lake_tables
+from contracts.settings import Settings
+from landing.cluster import Cluster
+from landing.consumer import Chunk, Partition, Reader
+from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
+from landing.dedupe import take_out_repeats
+from landing.plan import Halt, Plan, make_plan, place
+from landing.quarantine import as_table, recorded, security
+from warehouse.connection import Connection, memory_connection
+from warehouse.lake import Lake, Snapshot
+from warehouse.landing_log import PartitionRange, as_said, commit, next_offset, next_offsets, sweep, write_file
+
+# A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
+BATCH_RECORDS = 200_000
+BATCH_BYTES = 96 * 2**20
+MEMORY_LIMIT = "600MB"
+
+
+@dataclass
+class Landed:
+    """What one call landed. ``lake_version`` is the version of ``events`` afterwards."""
+
+    events: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    lake_version: int = 0
+    batches: list[str] = field(default_factory=list)
+    agencies: set[str] = field(default_factory=set)
+    security: Counter[str] = field(default_factory=Counter)
+    halts: list[Halt] = field(default_factory=list)
+
+    @property
+    def offsets(self) -> int:
+        """Offsets passed: events, rejections, duplicates and gaps."""
+        return self.events + self.quarantined + self.duplicates + self.gaps
+
+    def document(self) -> dict[str, Any]:
+        """What `mizan land --json` prints."""
+        return {
+            "events": self.events,
+            "quarantined": self.quarantined,
+            "duplicates": self.duplicates,
+            "gaps": self.gaps,
+            "lake_version": self.lake_version,
+            "batches": self.batches,
+            "agencies": sorted(self.agencies),
+            "security": dict(self.security),
+            "halts": [vars(halt) for halt in self.halts],
+        }
+
+
+class LandingHalted(Halted):
+    """Some partitions halted; the others landed, as ``landed`` says."""
+
+    def __init__(self, landed: Landed) -> None:
+        first = landed.halts[0]
+        more = f" (and {len(landed.halts) - 1} more)" if len(landed.halts) > 1 else ""
+        super().__init__(first.reason, f"{first.where}: {first.message}{more}", hint="see docs/runbooks/halts.md")
+        self.landed = landed
+
+
+def land(settings: Settings, until_empty: bool = False, known: Known | None = None) -> Landed:
+    """Land every agency's records up to the end offsets seen at the start; with ``until_empty`` until there are none.
+
+    ``known`` stands in for the catalogue in tests. Raises LandingHalted (exit 4) after landing everything else where
+    a partition halts, Fenced (exit 5) where another writer came first, TryAgain where Kafka does not answer.
+    """
+    begun = time.monotonic()
+    landed = Landed()
+    key = read_key(settings.platform_key_file)
+    lake = Lake(settings)
+    sweep(lake.open("events"))
+    sweep(lake.open("quarantine"))
+    if known is None:
+        from catalogue.read import known as known_to_catalogue
+
+        known = known_to_catalogue(settings)
+    cluster = Cluster(settings.kafka())
+    while True:
+        before = landed.offsets
+        landed.halts.clear()
+        _pass(settings, lake, cluster, known, key, landed)
+        if not until_empty or landed.offsets == before:
+            break
+    _note_outcome(lake, landed, time.monotonic() - begun)
+    failpoint("exit")
+    if landed.halts:
+        raise LandingHalted(landed)
+    return landed
+
+
+def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: bytes, landed: Landed) -> None:
+    batch = _Batch(lake)
+    plan = make_plan(cluster, next_offsets(batch.events))
+    failpoint("plan")
+    landed.halts.extend(plan.halts)
+    landed.lake_version = batch.events.version
+    if not plan.ranges:
+        return
+    connection = memory_connection()
+    # Records hold user_keys until they are re-keyed: nothing may spill to disk.
+    connection.execute(f"SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
+    decoder = Decoder(connection, plan.topics, known, key)
+    most = min(BATCH_RECORDS, settings.land_cap)
+    with Reader(settings.kafka(), plan.ranges) as reader:
+        batch.begin(connection, plan, {partition: start for partition, (start, _) in plan.ranges.items()})
+        for chunk in reader.chunks():
+            failpoint("read")
+            batch.take(decoder, chunk)
+            failpoint("decode")
+            if batch.records >= most or batch.size >= BATCH_BYTES:
+                batch.land(connection, decoder, plan, dict(reader.position), landed)
+                batch = _Batch(lake)
+                batch.begin(connection, plan, dict(reader.position))
+        batch.land(connection, decoder, plan, dict(reader.position), landed)
+        landed.halts.extend(
+            Halt(stop.reason, place(*partition), stop.message) for partition, stop in reader.stopped.items()
+        )
+    connection.close()
+
+
+class _Batch:
+    """One batch: its two handles, what was recorded before, and what was read since."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.events: Snapshot = lake.open("events")
+        self.quarantine: Snapshot = lake.open("quarantine")
+        self.records = 0
+        self.size = 0
+        self._read: Counter[Partition] = Counter()
+        self._rejected: list[Rejected] = []
+        self._recorded: frozenset[tuple[str, int, int]] = frozenset()
+        self._starts: dict[Partition, int] = {}
+        self._quarantine_next: dict[str, int] = {}
+
+    def begin(self, connection: Connection, plan: Plan, starts: dict[Partition, int]) -> None:
+        """Start at ``starts``. Rejections beyond them are verdicts of a run that died, and stand."""
+        self._starts = starts
+        self._quarantine_next = next_offsets(self.quarantine)
+        pending = {
+            partition: (start, self._quarantine_next[place(*partition)])
+            for partition, start in starts.items()
+            if self._quarantine_next.get(place(*partition), 0) > start
+        }
+        self._recorded = recorded(connection, self.quarantine, pending)
+
+    def take(self, decoder: Decoder, chunk: Chunk) -> None:
+        """Decode one chunk into the batch."""
+        self.records += len(chunk)
+        self.size += chunk.size
+        self._read.update(zip(chunk.topics, chunk.partitions, strict=True))
+        self._rejected += decoder.decode(chunk, self._recorded)
+
+    def land(
+        self, connection: Connection, decoder: Decoder, plan: Plan, ends: dict[Partition, int], landed: Landed
+    ) -> None:
+        """Commit the batch: rejections, then rows and offsets. Raises Fenced."""
+        touched = {partition: end for partition, end in ends.items() if end > self._starts[partition]}
+        if not touched:
+            return
+        for partition in touched:
+            if (next_offset(self.events, place(*partition)) or 0) != self._starts[partition]:
+                raise Fenced(f"{place(*partition)} was landed by another writer", hint="run it again: it plans anew")
+        batch_id, landed_at = _new_batch()
+        repeats = take_out_repeats(connection, self.events)
+        self._rejected += [decoder.conflict(chunk, i) for chunk, i in repeats.conflicts]
+        parts = self._parts(
+            connection, plan, touched, {(plan.topics[t].name, p): count for (t, p), count in repeats.duplicates.items()}
+        )
+        metrics = security(self._rejected)
+        bits = {topic.name: topic.uuid_bits for topic in plan.topics}
+        marks = {place(*partition): end for partition, end in touched.items()}
+        marks |= {topic: bits[topic] for topic, _ in touched}
+        said = {"kind": "land", "batch_id": batch_id, "validator_version": VALIDATOR_VERSION, "security": metrics}
+        self._commit_quarantine(connection, batch_id, landed_at, marks, said)
+        agencies = _agencies(connection)
+        file = write_file(connection, _event_rows(batch_id, landed_at), self.events, f"{batch_id}.parquet", _RANGED)
+        failpoint("events.file")
+        failpoint("events.pre_commit")
+        version = commit(
+            self.events,
+            [file] if file else [],
+            marks,
+            {**said, "landed_at": landed_at.isoformat(), "partitions": as_said(parts), "agencies": agencies},
+        )
+        failpoint("events.post_commit")
+        connection.execute("DROP TABLE landed_topics")
+        decoder.begin_window()
+        landed.lake_version = version
+        landed.batches.append(batch_id)
+        landed.security.update(metrics)
+        landed.agencies.update(topic.agency_id for topic in plan.topics if any(topic.name == t for t, _ in touched))
+        for part in parts.values():
+            landed.events += part.rows
+            landed.quarantined += part.quarantined
+            landed.duplicates += part.duplicates
+            landed.gaps += part.gaps
+        failpoint("verify")
+
+    def _commit_quarantine(
+        self,
+        connection: Connection,
+        batch_id: str,
+        landed_at: dt.datetime,
+        marks: dict[str, int],
+        said: dict[str, Any],
+    ) -> None:
+        # Committed also where nothing was rejected: a writer that was stopped before its own commit of rejections is
+        # fenced by this one, else it could set aside what we accept.
+        connection.register("rejected", as_table(self._rejected, batch_id, landed_at))
+        file = write_file(
+            connection,
+            'SELECT * FROM rejected ORDER BY agency_id, topic, partition, "offset"',
+            self.quarantine,
+            f"{batch_id}.parquet",
+            ("agency_id",),
+        )
+        connection.unregister("rejected")
+        failpoint("quarantine.file")
+        failpoint("quarantine.pre_commit")
+        # A died run may have recorded verdicts further on: the mark never goes back.
+        ahead = {name: max(end, self._quarantine_next.get(name, 0)) for name, end in marks.items() if "/" in name}
+        commit(self.quarantine, [file] if file else [], {**marks, **ahead}, said)
+        failpoint("quarantine.post_commit")
+
+    def _parts(
+        self, connection: Connection, plan: Plan, touched: dict[Partition, int], duplicates: dict[Partition, int]
+    ) -> dict[str, PartitionRange]:
+        connection.execute("CREATE OR REPLACE TEMP TABLE landed_topics (t INTEGER, topic VARCHAR)")
+        names = [(number, topic.name) for number, topic in enumerate(plan.topics)]
+        connection.executemany("INSERT INTO landed_topics VALUES (?, ?)", names)
+        counted = connection.sql("SELECT t, p, count(*) FROM landed GROUP BY t, p").fetchall()
+        rows = {(plan.topics[t].name, p): count for t, p, count in counted}
+        aside = Counter((one.topic, one.partition) for one in self._rejected)
+        aside.update((t, p) for t, p, offset in self._recorded if offset < touched.get((t, p), 0))
+        uuids = {topic.name: topic.uuid for topic in plan.topics}
+        parts = {}
+        for partition, end in touched.items():
+            start, read = self._starts[partition], self._read[partition]
+            part = PartitionRange(
+                topic_id=uuids[partition[0]],
+                start=start,
+                end=end,
+                rows=rows.get(partition, 0),
+                quarantined=aside[partition],
+                duplicates=duplicates.get(partition, 0),
+                gaps=end - start - read,
+            )
+            # What was read is counted apart from what became of it, so that a record cannot vanish in between.
+            if part.rows + part.quarantined + part.duplicates != read or part.gaps < 0:
+                raise MizanError(f"{place(*partition)}: {read} records read, but {part} accounts for others")
+            parts[place(*partition)] = part
+        return parts
+
+
+_RANGED = ("agency_id", "event_id", "occurred_at")
+
+
+def _new_batch() -> tuple[str, dt.datetime]:
+    """A batch's id, which sorts by time, and its instant."""
+    now = dt.datetime.now(dt.UTC)
+    return f"{now:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(4)}", now
+
+
+def _event_rows(batch_id: str, landed_at: dt.datetime) -> str:
+    given = {
+        "landed_at": f"TIMESTAMPTZ '{landed_at.isoformat()}'",
+        "topic": "landed_topics.topic",
+        "partition": "landed.p",
+        "offset": "landed.o",
+        "batch_id": f"'{batch_id}'",
+        "contract_version": f"'{event_contract().version}'",
+    }
+    listed = ", ".join(
+        f'{given.get(name, f"landed.{chr(34)}{name}{chr(34)}")} AS "{name}"' for name in lake_tables()["events"]
+    )
+    # Our own names and values only.
+    return f"SELECT {listed} FROM landed JOIN landed_topics USING (t) ORDER BY landed.agency_id, landed.occurred_at"  # noqa: S608
+
+
+def _agencies(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Per agency with accepted rows: how many, and the first and last instant: what the commit touches."""
+    rows = connection.sql(
+        "SELECT agency_id, count(*), min(occurred_at), max(occurred_at) FROM landed GROUP BY agency_id"
+    ).fetchall()
+    return {
+        agency: {"rows": count, "first": first.isoformat(), "last": last.isoformat()}
+        for agency, count, first, last in rows
+    }
+
+
+def _note_outcome(lake: Lake, landed: Landed, seconds: float) -> None:
+    notes = [f"{code} {count}" for code, count in sorted(landed.security.items()) if count]
+    result = "halted: " + ", ".join(sorted({halt.reason for halt in landed.halts})) if landed.halts else "done"
+    lake.append(
+        "outcomes",
+        [
+            {
+                "step": "land",
+                "subject": "; ".join([f"version {landed.lake_version}", *notes]),
+                "rows_in": landed.offsets,
+                "rows_out": landed.events,
+                "rows_aside": landed.quarantined + landed.duplicates + landed.gaps,
+                "completed_at": dt.datetime.now(dt.UTC),
+                "seconds": seconds,
+                "result": result,
+            }
+        ],
+    )

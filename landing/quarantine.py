@@ -1,0 +1,116 @@
+"""What could not be accepted: kept with place and reason, never with its values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from contracts.event_contract import event_contract
+from contracts.lake_tables import lake_tables
+from contracts.reasons import reasons
+from contracts.settings import Settings
+from landing.consumer import Partition
+from landing.decode import DETECTOR_VERSION, VALIDATOR_VERSION, Rejected
+from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.lake import Lake, Snapshot, arrow_schema
+
+_COLUMNS = lake_tables()["quarantine"]
+
+
+def as_table(rejected: Iterable[Rejected], batch_id: str, landed_at: dt.datetime) -> pa.Table:
+    """Rejections as rows of the lake's table."""
+    rows = [
+        {
+            "topic": one.topic,
+            "partition": one.partition,
+            "offset": one.offset,
+            "kafka_ts": dt.datetime.fromtimestamp(max(one.time, 0) / 1000, dt.UTC),
+            "agency_id": one.agency_id,
+            "reason_code": one.reason_code,
+            "stage": one.stage,
+            "detail": one.detail,
+            "schema_version": event_contract().version,
+            "validator_version": VALIDATOR_VERSION,
+            "detector_version": DETECTOR_VERSION,
+            "digest": one.digest,
+            "size": one.size,
+            "redacted_excerpt": one.excerpt,
+            "batch_id": batch_id,
+            "landed_at": landed_at,
+            "state": "open",
+        }
+        for one in rejected
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(_COLUMNS))
+
+
+def recorded(
+    connection: Connection, quarantine: Snapshot, pending: Mapping[Partition, tuple[int, int]]
+) -> frozenset[tuple[str, int, int]]:
+    """Positions within the pending ranges that are in quarantine already: a run set them aside and died."""
+    if not pending:
+        return frozenset()
+    view_files(connection, "set_aside", quarantine.files, dict(_COLUMNS))
+    found: set[tuple[str, int, int]] = set()
+    for (topic, partition), (start, end) in pending.items():
+        rows = connection.execute(
+            """SELECT topic, partition, "offset" FROM set_aside
+            WHERE topic = $topic AND partition = $partition AND "offset" >= $start AND "offset" < $end""",
+            {"topic": topic, "partition": partition, "start": start, "end": end},
+        ).fetchall()
+        found.update((str(t), int(p), int(o)) for t, p, o in rows)
+    return frozenset(found)
+
+
+def counts(settings: Settings) -> list[dict[str, Any]]:
+    """Open rejections as ``reason_code``, ``agency_id``, ``count``, most first."""
+    connection = _opened(settings)
+    rows = connection.sql("""
+        SELECT reason_code, agency_id, count(*) AS n FROM set_aside WHERE state = 'open'
+        GROUP BY ALL ORDER BY n DESC, reason_code, agency_id
+    """).fetchall()
+    return [{"reason_code": reason, "agency_id": agency, "count": n} for reason, agency, n in rows]
+
+
+def rows(
+    settings: Settings, *, reason: str | None = None, agency: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Positions and value-free details of rejections, newest first, with the texts for the agency."""
+    connection = _opened(settings)
+    found = connection.execute(
+        """
+        SELECT topic, partition, "offset", kafka_ts, agency_id, reason_code, stage, detail, size, redacted_excerpt,
+            batch_id, landed_at, state
+        FROM set_aside
+        WHERE ($reason::VARCHAR IS NULL OR reason_code = $reason) AND ($agency::VARCHAR IS NULL OR agency_id = $agency)
+        ORDER BY landed_at DESC, topic, partition, "offset"
+        LIMIT $limit
+        """,
+        {"reason": reason, "agency": agency, "limit": limit},
+    )
+    names = [column[0] for column in found.description or ()]
+    return [
+        {**dict(zip(names, row, strict=True)), **_texts(row[names.index("reason_code")])} for row in found.fetchall()
+    ]
+
+
+def security(rejected: Collection[Rejected]) -> dict[str, int]:
+    """How many rejections an operator of security must hear of."""
+    watched = ("source_mismatch", "pii_leak")
+    return {code: sum(1 for one in rejected if one.reason_code == code) for code in watched}
+
+
+def _texts(code: str) -> dict[str, Any]:
+    reason = reasons().get(code)
+    if reason is None:
+        return {"what": {}, "fix": {}}
+    return {"what": dict(reason.what), "fix": dict(reason.fix)}
+
+
+def _opened(settings: Settings) -> Connection:
+    connection = memory_connection(settings)
+    view_files(connection, "set_aside", Lake(settings).open("quarantine").files, dict(_COLUMNS))
+    return connection

@@ -1,0 +1,304 @@
+"""What landing keeps in the lake's own log: offsets, counts and checksums, committed together with the rows.
+
+Transaction ids of the table ``events`` (and, with the same names, of ``quarantine``):
+
+* ``land:<topic>/<partition>``: the next offset to land. Two writers of one partition conflict on it.
+* ``land:<topic>``: 63 bits of the topic's own id. It is written with every commit that touches the topic, so two
+  writers of different partitions of one topic conflict as well: duplicates are sought across a topic's partitions.
+
+Delta Lake does not compare the numbers, it only refuses a commit on a stale snapshot: every commit here goes through
+the handle that the offsets were read from, and nobody but this module commits landed rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from deltalake import Schema
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
+
+from contracts.errors import Fenced, UsageError
+from warehouse.connection import Connection
+from warehouse.lake import Lake, Snapshot, arrow_schema
+
+PREFIX = "land:"
+METADATA = "landing"
+ROW_GROUP_ROWS = 122_880
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a commit, as it was when written: name below the table, bytes, SHA-256 (hex), rows."""
+
+    path: str
+    size: int
+    sha256: str
+    rows: int
+    stats: str = field(default="{}", compare=False)
+
+    def noted(self) -> dict[str, Any]:
+        """What the commit's metadata keep of it."""
+        return {"path": self.path, "size": self.size, "sha256": self.sha256, "rows": self.rows}
+
+
+@dataclass(frozen=True)
+class PartitionRange:
+    """What one commit says of one partition: ``end - start = rows + quarantined + duplicates + gaps``."""
+
+    topic_id: str
+    start: int
+    end: int
+    rows: int
+    quarantined: int
+    duplicates: int
+    gaps: int
+
+
+@dataclass(frozen=True)
+class LandedCommit:
+    """One commit of the landing log, read back: its Delta version and what its metadata say."""
+
+    version: int
+    kind: str  # land, compact or loss
+    batch_id: str
+    partitions: Mapping[str, PartitionRange]
+    files: Sequence[Mapping[str, Any]]
+    removed: Sequence[str]
+    said: Mapping[str, Any]
+
+
+def local_folder(snapshot: Snapshot) -> Path:
+    """The folder of a table on this machine. UsageError for a lake kept elsewhere: files there cannot be fsynced."""
+    uri = str(snapshot.handle.table_uri).removeprefix("file://")
+    if "://" in uri:
+        raise UsageError("landing writes to a lake on a local file system", hint="set MIZAN_LAKE_URI to a folder")
+    return Path(uri)
+
+
+def next_offsets(snapshot: Snapshot) -> dict[str, int]:
+    """Every ``land:`` transaction id of the loaded version without its prefix: ``topic/partition`` and ``topic``.
+
+    Read from the newest checkpoint and the log entries after it, because the library answers only for ids one knows.
+    """
+    log = local_folder(snapshot) / "_delta_log"
+    found: dict[str, int] = {}
+    begin = 0
+    pointer = log / "_last_checkpoint"
+    if pointer.exists():
+        checkpoint = int(json.loads(pointer.read_text())["version"])
+        if checkpoint <= snapshot.version:
+            begin = checkpoint + 1
+            for part in sorted(log.glob(f"{checkpoint:020d}.checkpoint*.parquet")):
+                for row in pq.read_table(part, columns=["txn"]).column("txn").to_pylist():
+                    if row and row["appId"].startswith(PREFIX):
+                        found[row["appId"].removeprefix(PREFIX)] = int(row["version"])
+    for version in range(begin, snapshot.version + 1):
+        for action in _entry(log, version):
+            if "txn" in action and action["txn"]["appId"].startswith(PREFIX):
+                found[action["txn"]["appId"].removeprefix(PREFIX)] = int(action["txn"]["version"])
+    return found
+
+
+def next_offset(snapshot: Snapshot, name: str) -> int | None:
+    """The transaction version of one ``topic/partition`` (or topic) on this very handle."""
+    return snapshot.handle.transaction_version(PREFIX + name)
+
+
+def write_file(
+    connection: Connection, query: str, snapshot: Snapshot, name: str, ranged: Sequence[str] = ()
+) -> DataFile | None:
+    """Write a query's rows to ``name`` in the table's folder and fsync file and folder; None where there are none.
+
+    ``ranged`` names columns whose smallest and largest values go into the log: never a person's key. The file is
+    invisible until a commit names it.
+    """
+    folder = local_folder(snapshot)
+    path = folder / name
+    # The path is our own; COPY takes no parameter there.
+    target = str(path).replace("'", "''")
+    connection.execute(
+        f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
+    metadata = pq.read_metadata(path)
+    if metadata.num_rows == 0:
+        path.unlink()
+        return None
+    _fsync(path)
+    _fsync(folder)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return DataFile(name, path.stat().st_size, digest, metadata.num_rows, _stats(metadata, ranged))
+
+
+def commit(
+    snapshot: Snapshot,
+    files: Sequence[DataFile],
+    transactions: Mapping[str, int],
+    said: Mapping[str, Any],
+) -> int:
+    """Commit files and transaction versions through the snapshot's own handle; the table's version afterwards.
+
+    Raises Fenced where another writer came first: nothing of ours is visible then. The log entry is on disk before
+    this returns.
+    """
+    now = int(time.time() * 1000)
+    actions: list[AddAction | RemoveAction] = [
+        AddAction(file.path, file.size, {}, now, True, file.stats) for file in files
+    ]
+    properties = CommitProperties(
+        app_transactions=[Transaction(PREFIX + name, version) for name, version in sorted(transactions.items())],
+        custom_metadata={METADATA: json.dumps({**said, "files": [file.noted() for file in files]}, sort_keys=True)},
+        max_commit_retries=100,
+    )
+    try:
+        snapshot.handle.create_write_transaction(
+            actions,
+            mode="append",
+            schema=Schema.from_arrow(arrow_schema(snapshot.columns)),
+            commit_properties=properties,
+        )
+    except CommitFailedError as error:
+        raise Fenced(f"another writer landed first: {error}", hint="run it again: it plans anew") from error
+    return settle(snapshot)
+
+
+def settle(snapshot: Snapshot) -> int:
+    """Fsync every log entry newer than the snapshot; the newest version."""
+    log = local_folder(snapshot) / "_delta_log"
+    version = snapshot.version
+    while (log / f"{version + 1:020d}.json").exists():
+        version += 1
+        _fsync(log / f"{version:020d}.json")
+    _fsync(log)
+    return version
+
+
+def commits(lake: Lake, name: str) -> Iterator[LandedCommit]:
+    """Every landing or compaction commit of a table, oldest first."""
+    snapshot = lake.open(name)
+    log = local_folder(snapshot) / "_delta_log"
+    for version in range(snapshot.version + 1):
+        for action in _entry(log, version):
+            said = action.get("commitInfo", {}).get(METADATA)
+            if said is not None:
+                yield _landed(version, json.loads(said) if isinstance(said, str) else said)
+
+
+def has_log(lake: Lake, name: str) -> bool:
+    """True where every log entry of the table's versions is there."""
+    snapshot = lake.open(name)
+    log = local_folder(snapshot) / "_delta_log"
+    return all((log / f"{version:020d}.json").exists() for version in range(snapshot.version + 1))
+
+
+def live_files(snapshot: Snapshot) -> dict[str, int]:
+    """Name and rows of every Parquet file of the loaded version."""
+    actions = snapshot.handle.get_add_actions(flatten=True)
+    return dict(zip(actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True))
+
+
+def files_that_may_hold(snapshot: Snapshot, ids: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Absolute paths of event files whose agencies and event ids overlap ``ids`` (agency to first and last id)."""
+    folder = local_folder(snapshot)
+    actions = snapshot.handle.get_add_actions(flatten=True)
+    names = actions.schema.names
+    paths = actions.column("path").to_pylist()
+    if "min.agency_id" not in names or not ids:
+        return [str(folder / path) for path in paths] if ids else []
+    bounds = zip(
+        paths,
+        *(actions.column(f"{end}.{what}").to_pylist() for what in ("agency_id", "event_id") for end in ("min", "max")),
+        strict=True,
+    )
+    return [
+        str(folder / path)
+        for path, first_agency, last_agency, first_id, last_id in bounds
+        if first_agency is None
+        or any(
+            first_agency <= agency <= last_agency and low <= last_id and first_id <= high
+            for agency, (low, high) in ids.items()
+        )
+    ]
+
+
+def as_said(partitions: Mapping[str, PartitionRange]) -> dict[str, dict[str, Any]]:
+    """Partition ranges as metadata."""
+    return {name: asdict(part) for name, part in partitions.items()}
+
+
+def sweep(snapshot: Snapshot, older_than_seconds: float = 3600.0) -> int:
+    """Remove drafts that killed writers left; how many there were. A committed file is never a draft."""
+    removed = 0
+    for path in local_folder(snapshot).glob("*.draft"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > older_than_seconds:
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _landed(version: int, said: Mapping[str, Any]) -> LandedCommit:
+    fields = PartitionRange.__dataclass_fields__
+    partitions = {
+        name: PartitionRange(**{key: value for key, value in part.items() if key in fields})
+        for name, part in said.get("partitions", {}).items()
+        if fields.keys() <= part.keys()
+    }
+    return LandedCommit(
+        version,
+        said.get("kind", "land"),
+        said.get("batch_id", ""),
+        partitions,
+        said.get("files", []),
+        said.get("removed", []),
+        said,
+    )
+
+
+def _entry(log: Path, version: int) -> Iterator[dict[str, Any]]:
+    path = log / f"{version:020d}.json"
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line:
+                yield json.loads(line)
+
+
+def _stats(metadata: Any, ranged: Sequence[str]) -> str:
+    smallest: dict[str, Any] = {}
+    largest: dict[str, Any] = {}
+    names = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    for name in ranged:
+        number = names.index(name)
+        found = [metadata.row_group(group).column(number).statistics for group in range(metadata.num_row_groups)]
+        if found and all(stat is not None and stat.has_min_max for stat in found):
+            smallest[name] = _plain(min(stat.min for stat in found))
+            largest[name] = _plain(max(stat.max for stat in found), up=True)
+    return json.dumps({"numRecords": metadata.num_rows, "minValues": smallest, "maxValues": largest})
+
+
+def _plain(value: Any, up: bool = False) -> Any:
+    """A bound as JSON. Delta's bounds of instants have milliseconds: the upper one is rounded up."""
+    if not isinstance(value, dt.datetime):
+        return value
+    if up and value.microsecond % 1000:
+        value += dt.timedelta(milliseconds=1)
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
