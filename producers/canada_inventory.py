@@ -233,7 +233,7 @@ def _services(name: str, content: bytes) -> tuple[Service, ...]:
 
 
 def _service(row: Mapping[str, str | None]) -> Service:
-    if "" in row or any(row[column] is None for column in _COLUMNS):
+    if "" in row or None in row.values():
         raise _Fault("not as many cells as columns", "is a comma or a quote missing?")
     cells = {column: " ".join((row[column] or "").split()) for column in _COLUMNS}
     year = _FISCAL_YEAR.fullmatch(cells["fiscal_yr"])
