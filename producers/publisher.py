@@ -1,0 +1,160 @@
+"""To the broker: the only file that opens a KafkaProducer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.codec import has_zstd
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+)
+from kafka.partitioner import StickyPartitioner
+
+from contracts.errors import MizanError, TryAgain, UsageError
+from contracts.settings import TOPIC_PREFIX, KafkaLogin
+
+ANSWER_SECONDS = 15.0
+DELIVERY_SECONDS = 120.0
+# A first try this short tells a wrong password early; a broker under load gets the rest of ANSWER_SECONDS.
+_FIRST_TRY_SECONDS = 4.0
+
+
+class Publisher:
+    """One agency's connection. Idempotent, acks=all: an acknowledged event is on every in-sync replica, once.
+
+    Opening raises UsageError where the broker refuses the login and TryAgain where nothing answers.
+    """
+
+    def __init__(
+        self,
+        agency_id: str,
+        login: KafkaLogin,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        delivery_seconds: float = DELIVERY_SECONDS,
+        linger_ms: int = 20,
+    ) -> None:
+        self.topic = TOPIC_PREFIX + agency_id
+        self._login = login
+        self._producer = _open(
+            login,
+            answer_seconds,
+            client_id=f"mizan-{agency_id}",
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd" if has_zstd() else "gzip",
+            linger_ms=linger_ms,
+            batch_size=128 * 1024,
+            partitioner=StickyPartitioner(),
+            delivery_timeout_ms=int(delivery_seconds * 1000),
+            request_timeout_ms=int(min(30.0, delivery_seconds / 2) * 1000),
+            max_block_ms=int(delivery_seconds * 1000),
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        self._sent: list[Any] = []
+
+    def send(self, value: bytes) -> None:
+        """Hand over one event; it travels in the background until ``flush``. Blocks while the buffers are full."""
+        try:
+            self._sent.append(self._producer.send(self.topic, value=value))
+        except KafkaError as error:
+            # Nobody will flush these any more: the caller sends them again.
+            self._sent.clear()
+            raise self._explained(error) from error
+
+    def flush(self) -> int:
+        """Wait for everything handed over and return how many events were acknowledged without a hole.
+
+        Events after the first failure may have arrived too; they are to be sent again. Raises nothing for
+        a failure if at least one event got through: the next flush, or the next send, will.
+        """
+        sent, self._sent = self._sent, []
+        try:
+            self._producer.flush(timeout=DELIVERY_SECONDS)
+        except KafkaError as error:
+            raise self._explained(error) from error
+        for count, future in enumerate(sent):
+            if not future.succeeded():
+                if count:
+                    return count
+                raise self._explained(future.exception or KafkaTimeoutError("no acknowledgement in time"))
+        return len(sent)
+
+    def close(self) -> None:
+        """Give up the connection; what was not flushed may be lost."""
+        self._producer.close(timeout=5)
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _explained(self, error: Exception) -> MizanError:
+        """What the operator reads. The idempotent producer names a denied topic only by the cluster's error."""
+        text = f"{type(error).__name__} {error}"
+        denied = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+        if isinstance(error, denied) or any(kind.__name__ in text for kind in denied):
+            return UsageError(
+                f"{self._login.username} may not write to {self.topic}",
+                hint="each agency writes to its own topic alone",
+            )
+        if isinstance(error, SaslAuthenticationFailedError) or SaslAuthenticationFailedError.__name__ in text:
+            return _refused(self._login)
+        return TryAgain(f"the broker did not take the events: {text.strip()}")
+
+
+def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
+    """A connected KafkaProducer. The client says 'timeout' for every trouble, so the refusal is read from its log."""
+    watch = _RefusalWatch()
+    logger = logging.getLogger("kafka.net.manager")
+    logger.addHandler(watch)
+    deadline = time.monotonic() + answer_seconds
+    wait = min(_FIRST_TRY_SECONDS, answer_seconds)
+    try:
+        while True:
+            try:
+                return KafkaProducer(**login.for_kafka_python(), bootstrap_timeout_ms=int(wait * 1000), **options)
+            except KafkaTimeoutError as error:
+                if watch.refused:
+                    raise _refused(login) from None
+                wait = deadline - time.monotonic()
+                if wait <= 0.5:
+                    raise TryAgain(
+                        f"no answer from Kafka at {login.bootstrap_servers}",
+                        hint="is the broker up, and the address right?",
+                    ) from error
+            except KafkaError as error:
+                raise TryAgain(f"Kafka at {login.bootstrap_servers}: {error}") from error
+    finally:
+        logger.removeHandler(watch)
+
+
+def _refused(login: KafkaLogin) -> UsageError:
+    return UsageError(
+        f"authentication failed: Kafka at {login.bootstrap_servers} refuses the login of {login.username}",
+        hint="check user and password; a new password: mizan agency rotate",
+    )
+
+
+class _RefusalWatch(logging.Handler):
+    """Notices that a connection failed because the broker refused the login."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.refused = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        self.refused |= any(isinstance(argument, SaslAuthenticationFailedError) for argument in arguments)
