@@ -36,8 +36,10 @@ class Certificates:
     authority: Path
 
 
-def ensure_certificates(folder: Path, now: dt.datetime | None = None) -> Certificates:
-    """Make what is missing or about to expire in ``folder``; return the files.
+def ensure_certificates(
+    folder: Path, now: dt.datetime | None = None, names: tuple[str, ...] = ("localhost",)
+) -> Certificates:
+    """Make what is missing or about to expire in ``folder``; return the files. ``names`` are the node's host names.
 
     Raises UsageError where only half of the authority is there: a new one would lock out every client.
     """
@@ -52,7 +54,7 @@ def ensure_certificates(folder: Path, now: dt.datetime | None = None) -> Certifi
     if not files.ca.exists():
         _make_authority(files, now)
     if not files.node.exists() or _days_left(files.node, now) < RENEW_BEFORE_DAYS:
-        _make_node(files, now)
+        _make_node(files, now, names)
     return files
 
 
@@ -71,7 +73,7 @@ def _make_authority(files: Certificates, now: dt.datetime) -> None:
     write_secret(files.ca, _pem(certificate))
 
 
-def _make_node(files: Certificates, now: dt.datetime) -> None:
+def _make_node(files: Certificates, now: dt.datetime, names: tuple[str, ...]) -> None:
     authority_key = serialization.load_pem_private_key(read_secret(files.authority).encode(), password=None)
     if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
         raise UsageError(f"{files.authority} does not hold an elliptic-curve key")
@@ -86,7 +88,7 @@ def _make_node(files: Certificates, now: dt.datetime) -> None:
         )
         .add_extension(
             x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+                [*(x509.DNSName(name) for name in names), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
             ),
             critical=False,
         )

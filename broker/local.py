@@ -138,7 +138,7 @@ def _format(folder: Path, ports: Ports, files: Certificates, password: str, opti
     shutil.rmtree(draft, ignore_errors=True)
     write_secret(folder / "format.properties", server_properties(draft, ports, files, password))
     scram = f"{MECHANISM}=[name={ADMIN},iterations={SCRAM_ITERATIONS},password={password}]"
-    call = [*options, "kafka.tools.StorageTool", "format", "-t", _cluster_id()]
+    call = [*options, "kafka.tools.StorageTool", "format", "-t", cluster_id()]
     call += ["-c", str(folder / "format.properties"), "--add-scram", scram]
     # Through a file, not the command line: every user of the machine may read a command line.
     arguments = folder / "format.arguments"
@@ -259,7 +259,7 @@ def _bound(port: int) -> socket.socket:
     raise MizanError("no TCP port can be bound on loopback", hint="mizan doctor")
 
 
-def _cluster_id() -> str:
+def cluster_id() -> str:
     """A random Kafka cluster id: 22 characters, not beginning with a hyphen (it is a command-line value)."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")

@@ -36,9 +36,12 @@ class Ports:
     plaintext: int | None = None
 
 
-def server_properties(data: Path, ports: Ports, files: Certificates, admin_password: str) -> str:
-    """The node's configuration. It holds the administrator's password: write it 0600."""
-    listeners = f"CLIENT://{HOST}:{ports.client}"
+def server_properties(data: Path, ports: Ports, files: Certificates, admin_password: str, host: str = HOST) -> str:
+    """The node's configuration. It holds the administrator's password: write it 0600.
+
+    ``host`` is the name under which clients reach it: loopback, or its service name among containers.
+    """
+    listeners = f"CLIENT://{host}:{ports.client}"
     protocols = "CLIENT:SASL_SSL,CONTROLLER:SSL"
     super_users = f"User:{ADMIN}"
     if ports.plaintext is not None:
