@@ -21,7 +21,7 @@ SHELVES = ("dimensions", "staging", "facts", "metrics")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a model; a measure brings ``<name>_status`` and, where it counts people's events, ``<name>_keys``."""
+    """A column of a model. A measure brings ``<name>_status``; one that counts people's events ``<name>_keys`` too."""
 
     name: str
     type: str

@@ -1,0 +1,254 @@
+"""Bring the facts up to date with a change, recomputing what it touched and nothing else.
+
+A late completion may move a transaction into an earlier month, a retraction may split a session, a new event may be a
+person's first: so the touched transactions, visits, sessions and persons are computed again from all their events,
+and every month that a fact left or entered is noted in ops_pending_months.
+"""
+
+from __future__ import annotations
+
+from transforms.changes import Change, count, keep, point
+from transforms.model import Model, models
+from warehouse.connection import Connection
+
+_CHANGED = "(SELECT * FROM chg_added UNION ALL SELECT * FROM chg_removed)"
+# Where a fact's rows of the touched entities are: in the fact table and in stg_events alike.
+_TOUCHED = {
+    "fct_transactions": "agency_id, transaction_id",
+    "fct_visits": "visit_id",
+    "fct_sessions": "agency_id, user_no, channel",
+    "fct_user_first": "user_no",
+}
+# What an additive row is found by before the change is added to it.
+_ADDITIVE = {
+    "fct_activity": ("agency_id, jalali_no, gregorian_no", "events"),
+    "fct_user_activity": ("user_no, jalali_no, gregorian_no", "events"),
+    "fct_new_users": ("calendar, month_no, scope, scope_id", "users"),
+}
+
+
+def apply(connection: Connection, change: Change) -> None:
+    """Update every fact, and note the months whose figures may have changed."""
+    keep(connection, "chg_months", "SELECT ''::VARCHAR AS calendar, 0::INTEGER AS month_no LIMIT 0")
+    if change.events:
+        _keep_closure(connection, change)
+        for name in ("fct_transactions", "fct_visits", "fct_sessions"):
+            _replace_touched(connection, _fact(name), change, events=_EVENTS_OF[name])
+        for name in ("fct_activity", "fct_user_activity"):
+            _add_change(connection, _fact(name), change)
+        _follow_first_months(connection, change)
+        _follow_spans(connection, change)
+        _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {_CHANGED}")  # noqa: S608 our own names
+    if change.declarations:
+        _follow_declarations(connection)
+    connection.execute("""
+        INSERT INTO ops_pending_months
+        SELECT DISTINCT calendar, month_no FROM chg_months AS m
+        WHERE NOT EXISTS (
+            SELECT 1 FROM ops_pending_months AS p WHERE p.calendar = m.calendar AND p.month_no = m.month_no
+        )
+    """)
+
+
+def _fact(name: str) -> Model:
+    return models("facts")[name]
+
+
+_EVENTS_OF = {
+    "fct_transactions": "kind <> 'visit'",
+    "fct_visits": "visit_id IS NOT NULL",
+    "fct_sessions": "visit_id IS NULL AND user_no IS NOT NULL",
+}
+
+
+def _keep_closure(connection: Connection, change: Change) -> None:
+    """touched_<fact>: what the change reached; chg_closure: all counted events of these, from the lake."""
+    for name, condition in _EVENTS_OF.items():
+        keep(connection, f"touched_{name}", f"SELECT DISTINCT {_TOUCHED[name]} FROM {_CHANGED} WHERE {condition}")  # noqa: S608 our own names
+    keep(
+        connection,
+        "touched_fct_user_first",
+        f"SELECT DISTINCT user_no FROM {_CHANGED} WHERE user_no IS NOT NULL",  # noqa: S608 our own names
+    )
+    if change.fresh:
+        return
+    counted = models("staging")["stg_counted"].query
+    point(
+        connection,
+        "stg_counted",
+        f"""
+        SELECT e.* FROM ({counted}) AS e
+        WHERE EXISTS (
+            SELECT 1 FROM touched_fct_transactions AS t
+            WHERE t.agency_id = e.agency_id AND t.transaction_id = e.transaction_id
+        )
+        OR EXISTS (SELECT 1 FROM touched_fct_visits AS t WHERE t.visit_id = e.visit_id)
+        OR (e.visit_id IS NULL AND EXISTS (
+            SELECT 1 FROM touched_fct_sessions AS t JOIN fct_users AS u ON u.user_no = t.user_no
+            WHERE t.agency_id = e.agency_id AND u.pid = e.pid AND t.channel = e.channel
+        ))""",  # noqa: S608 our own query
+    )
+    keep(connection, "chg_closure", models("staging")["stg_events"].query)
+
+
+def _replace_touched(connection: Connection, fact: Model, change: Change, events: str) -> None:
+    """Compute the touched entities' rows anew; rows that come out as they were stay untouched."""
+    found_by, touched = _TOUCHED[fact.name], f"touched_{fact.name}"
+    if change.fresh:
+        point(connection, "stg_events", "SELECT * FROM chg_added")
+        connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
+        return
+    point(
+        connection,
+        "stg_events",
+        f"SELECT e.* FROM chg_closure AS e SEMI JOIN {touched} USING ({found_by}) WHERE {events}",  # noqa: S608 our own names
+    )
+    _swap_rows(connection, fact, f'SELECT f.* FROM "{fact.table}" AS f SEMI JOIN {touched} USING ({found_by})')  # noqa: S608
+    for rows in ("chg_gone", "chg_come"):
+        _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {rows}")  # noqa: S608 our own names
+
+
+def _swap_rows(connection: Connection, fact: Model, before: str) -> None:
+    """Bring the rows ``before`` to what the fact's query gives; chg_gone and chg_come hold the difference."""
+    keep(connection, "chg_before", before)
+    keep(connection, "chg_after", fact.selection)
+    keep(connection, "chg_gone", "SELECT * FROM chg_before EXCEPT SELECT * FROM chg_after")
+    keep(connection, "chg_come", "SELECT * FROM chg_after EXCEPT SELECT * FROM chg_before")
+    same_row = " AND ".join(f'f."{name}" = g."{name}"' for name in fact.grain)
+    connection.execute(f'DELETE FROM "{fact.table}" AS f USING chg_gone AS g WHERE {same_row}')  # noqa: S608 our own names
+    connection.execute(f'INSERT INTO "{fact.table}" SELECT * FROM chg_come')  # noqa: S608 our own names
+
+
+def _add_change(connection: Connection, fact: Model, change: Change) -> None:
+    """Add what came and take off what went; a row that counts nothing any more goes."""
+    point(connection, "stg_events", "SELECT * FROM chg_added")
+    if change.fresh:
+        connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
+        return
+    keep(connection, "chg_delta", fact.selection)
+    point(connection, "stg_events", "SELECT * FROM chg_removed")
+    _, number = _ADDITIVE[fact.name]
+    connection.execute(
+        f"INSERT INTO chg_delta SELECT * REPLACE (-{number} AS {number}) FROM ({fact.selection})"  # noqa: S608 our own query
+    )
+    _merge_delta(connection, fact)
+
+
+def _merge_delta(connection: Connection, fact: Model) -> None:
+    found_by, number = _ADDITIVE[fact.name]
+    near = f'SELECT f.* FROM "{fact.table}" AS f SEMI JOIN chg_delta USING ({found_by})'  # noqa: S608 our own names
+    keys = ", ".join(f'"{name}"' for name in fact.physical if name != number)
+    keep(
+        connection,
+        "chg_merged",
+        f"""SELECT {keys}, SUM({number})::BIGINT AS {number}
+        FROM ({near} UNION ALL SELECT * FROM chg_delta)
+        GROUP BY {keys} HAVING SUM({number}) <> 0""",  # noqa: S608 our own names
+    )
+    keep(connection, "chg_near", f"SELECT DISTINCT {found_by} FROM chg_delta")  # noqa: S608 our own names
+    same = " AND ".join(f"f.{name} = n.{name}" for name in found_by.split(", "))
+    connection.execute(f'DELETE FROM "{fact.table}" AS f USING chg_near AS n WHERE {same}')  # noqa: S608 our own names
+    connection.execute(f'INSERT INTO "{fact.table}" BY NAME SELECT * FROM chg_merged')  # noqa: S608 our own names
+
+
+def _follow_first_months(connection: Connection, change: Change) -> None:
+    """Each touched person's first months; from the earliest change on the registered users differ."""
+    first, new = _fact("fct_user_first"), _fact("fct_new_users")
+    if change.fresh:
+        point(connection, "stg_user_activity", "SELECT * FROM fct_user_activity")
+        connection.execute(f'INSERT INTO "{first.table}" {first.selection}')
+        point(connection, "stg_user_first", "SELECT * FROM fct_user_first")
+        connection.execute(f'INSERT INTO "{new.table}" {new.selection}')
+        return
+    touched = "SEMI JOIN touched_fct_user_first USING (user_no)"
+    point(connection, "stg_user_activity", f"SELECT a.* FROM fct_user_activity AS a {touched}")  # noqa: S608 as above
+    _swap_rows(connection, first, f"SELECT f.* FROM fct_user_first AS f {touched}")  # noqa: S608 as above
+    point(connection, "stg_user_first", "SELECT * FROM chg_come")
+    keep(connection, "chg_delta", new.selection)
+    point(connection, "stg_user_first", "SELECT * FROM chg_gone")
+    connection.execute(f"INSERT INTO chg_delta SELECT * REPLACE (-users AS users) FROM ({new.selection})")  # noqa: S608
+    # A person who moved from one month to another changes the stock between the two; one who came or went, for good.
+    keep(
+        connection,
+        "chg_stock",
+        """SELECT scope, scope_id,
+            LEAST(g.jalali_no, c.jalali_no) AS jalali_from, LEAST(g.gregorian_no, c.gregorian_no) AS gregorian_from,
+            CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
+                THEN GREATEST(g.jalali_no, c.jalali_no) END AS jalali_to,
+            CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
+                THEN GREATEST(g.gregorian_no, c.gregorian_no) END AS gregorian_to
+        FROM chg_gone AS g FULL JOIN chg_come AS c USING (scope, scope_id, channel, user_no)""",
+    )
+    _merge_delta(connection, new)
+
+
+def _follow_spans(connection: Connection, change: Change) -> None:
+    """Cells that live longer or shorter, and the months in which the stock of a living cell differs."""
+    keep(connection, "chg_before", "SELECT * FROM fct_cell_spans")
+    connection.execute("DELETE FROM fct_cell_spans")
+    connection.execute(f"INSERT INTO fct_cell_spans {_fact('fct_cell_spans').selection}")
+    connection.execute("""
+        INSERT INTO chg_months
+        SELECT DISTINCT m.calendar, m.month_no
+        FROM (
+            SELECT DISTINCT
+                calendar, b.first_no AS first_before, b.last_no AS last_before, a.first_no AS first_after,
+                a.last_no AS last_after
+            FROM chg_before AS b FULL JOIN fct_cell_spans AS a USING (calendar, scope, scope_id, channel)
+            WHERE b.first_no IS DISTINCT FROM a.first_no OR b.last_no IS DISTINCT FROM a.last_no
+        ) AS s
+        JOIN dim_month AS m
+            ON m.calendar = s.calendar
+            AND COALESCE(m.month_no BETWEEN s.first_before AND s.last_before, FALSE)
+                <> COALESCE(m.month_no BETWEEN s.first_after AND s.last_after, FALSE)
+    """)
+    if change.fresh:
+        return
+    for calendar in ("jalali", "gregorian"):
+        connection.execute(
+            f"""
+            INSERT INTO chg_months
+            SELECT DISTINCT m.calendar, m.month_no
+            FROM (
+                SELECT DISTINCT
+                    s.calendar, c.{calendar}_from AS first_no, COALESCE(c.{calendar}_to, s.last_no) AS last_no
+                FROM chg_stock AS c
+                JOIN fct_cell_spans AS s USING (scope, scope_id)
+                WHERE s.calendar = $calendar
+            ) AS s
+            JOIN dim_month AS m ON m.calendar = s.calendar AND m.month_no BETWEEN s.first_no AND s.last_no
+            """,  # noqa: S608 a calendar of the literal above
+            {"calendar": calendar},
+        )
+
+
+def _follow_declarations(connection: Connection) -> None:
+    """Declared figures of every level. A declared range is noted in its last month: that refreshes its periods."""
+    keep(connection, "chg_before", "SELECT * FROM fct_declared_cells")
+    connection.execute("DELETE FROM fct_declared_cells")
+    connection.execute(f"INSERT INTO fct_declared_cells {_fact('fct_declared_cells').selection}")
+    connection.execute("""
+        INSERT INTO chg_months
+        SELECT DISTINCT calendar, last_no FROM (
+            (SELECT * FROM chg_before EXCEPT SELECT * FROM fct_declared_cells)
+            UNION ALL (SELECT * FROM fct_declared_cells EXCEPT SELECT * FROM chg_before)
+        )
+    """)
+
+
+def _note(connection: Connection, months: str) -> None:
+    """Note pairs of months (jalali_no, gregorian_no) as changed."""
+    connection.execute(f"INSERT INTO chg_months SELECT DISTINCT 'jalali', jalali_no FROM ({months})")  # noqa: S608
+    connection.execute(f"INSERT INTO chg_months SELECT DISTINCT 'gregorian', gregorian_no FROM ({months})")  # noqa: S608
+
+
+def follow_held(connection: Connection) -> None:
+    """held_scopes: what the batches in front of a closed gate would add to."""
+    held = _fact("held_scopes")
+    keep(connection, "chg_held", "SELECT batch_id, agency_id FROM chg_verdicts WHERE verdict = 'held'")
+    point(connection, "stg_counted", models("staging")["stg_counted"].query.replace("ops_counted", "chg_held"))
+    connection.execute("DELETE FROM held_scopes")
+    if count(connection, "chg_held"):
+        keep(connection, "chg_held_events", models("staging")["stg_events"].query)
+        point(connection, "stg_held", "SELECT * FROM chg_held_events")
+        connection.execute(f"INSERT INTO held_scopes {held.selection}")

@@ -1,0 +1,66 @@
+-- Visits that carry a visit_id, with the scopes each one counts in.
+--
+-- Definition   outside the national window a visit is (agency, visit_id). The window issues its ids and agencies repeat them:
+--              there a visit is the visit_id alone for nation and places, (agency, visit_id) for agency rows and
+--              (ministry, visit_id) for ministry rows
+-- Grain        one row per (counted_in, owner_id, visit_id); a scope column is NULL where the row does not count
+-- Counts       month, channel and place of its first event, by time, then event id; the first person named
+-- Leaves out   events without a visit_id: see fct_sessions
+-- Not          additive over agencies: a window visit repeated by three agencies is three agency rows, one national
+WITH entities AS (
+    SELECT
+        'everywhere' AS counted_in,
+        e.agency_id AS owner_id,
+        e.*
+    FROM stg_events AS e
+    WHERE e.visit_id IS NOT NULL AND e.channel <> 'national_window'
+    UNION ALL
+    SELECT
+        'places' AS counted_in,
+        '' AS owner_id,
+        e.*
+    FROM stg_events AS e
+    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window'
+    UNION ALL
+    SELECT
+        'agency' AS counted_in,
+        e.agency_id AS owner_id,
+        e.*
+    FROM stg_events AS e
+    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window'
+    UNION ALL
+    SELECT
+        'ministry' AS counted_in,
+        e.ministry_id AS owner_id,
+        e.*
+    FROM stg_events AS e
+    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window' AND e.ministry_id IS NOT NULL
+),
+
+first_events AS (
+    SELECT
+        *,
+        FIRST_VALUE(user_no IGNORE NULLS) OVER (
+            PARTITION BY counted_in, owner_id, visit_id
+            ORDER BY occurred_at, event_id, source
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ) AS first_user_no
+    FROM entities
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY counted_in, owner_id, visit_id ORDER BY occurred_at, event_id, source) = 1
+)
+
+SELECT
+    counted_in,
+    owner_id,
+    visit_id,
+    jalali_no,
+    gregorian_no,
+    first_user_no AS user_no,
+    channel,
+    CASE WHEN counted_in IN ('everywhere', 'places') THEN 'IR' END AS nation,
+    CASE WHEN counted_in IN ('everywhere', 'places') THEN province END AS province,
+    CASE WHEN counted_in IN ('everywhere', 'places') THEN county END AS county,
+    CASE WHEN counted_in IN ('everywhere', 'places') THEN district END AS district,
+    CASE WHEN counted_in IN ('everywhere', 'ministry') THEN ministry_id END AS ministry_id,
+    CASE WHEN counted_in IN ('everywhere', 'agency') THEN agency_id END AS agency_id
+FROM first_events

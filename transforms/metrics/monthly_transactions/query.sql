@@ -1,0 +1,256 @@
+-- Transactions, per scope, channel and month.
+--
+-- Definition   received, completed: distinct (agency, transaction_id) whose earliest event of that kind is in the month;
+--              accepted: completed with that event's outcome; reject_rate: rejected / completed; duration percentiles:
+--              linear interpolation over the durations given
+-- Grain        one row per (calendar, month, scope, scope_id, channel)
+-- Window       the months in run_months, of the calendar $calendar
+-- Counts       a transaction once, in the channel, service and place of its earliest completion (or receipt)
+-- Leaves out   tests, retracted events, repeated completions
+-- Not          mixed with declared: that is the agency's own word for the month; a month with a declaration alone has a
+--              row whose event measures are not provided
+WITH transactions AS (
+    SELECT
+        m.month_no,
+        a.*
+    FROM fct_transactions AS a
+    INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN a.jalali_no ELSE a.gregorian_no END
+),
+
+by_person AS (
+    SELECT
+        month_no,
+        CASE
+            WHEN GROUPING(province) = 0 THEN 'province'
+            WHEN GROUPING(county) = 0 THEN 'county'
+            WHEN GROUPING(district) = 0 THEN 'district'
+            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
+            WHEN GROUPING(agency_id) = 0 THEN 'agency'
+            WHEN GROUPING(service_id) = 0 THEN 'service'
+            ELSE 'national'
+        END AS scope,
+        CASE
+            WHEN GROUPING(province) = 0 THEN province
+            WHEN GROUPING(county) = 0 THEN county
+            WHEN GROUPING(district) = 0 THEN district
+            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
+            WHEN GROUPING(agency_id) = 0 THEN agency_id
+            WHEN GROUPING(service_id) = 0 THEN service_id
+            ELSE 'IR'
+        END AS scope_id,
+        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
+        user_no,
+        COUNT(*) FILTER (WHERE kind = 'received') AS received,
+        COUNT(*) FILTER (WHERE kind = 'completed') AS completed,
+        COUNT(*) FILTER (WHERE kind = 'completed' AND outcome = 'accepted') AS accepted,
+        COUNT(*) FILTER (WHERE kind = 'completed' AND outcome = 'rejected') AS rejected,
+        COUNT(*) FILTER (WHERE kind = 'completed' AND duration_seconds IS NOT NULL) AS timed
+    FROM transactions
+    GROUP BY GROUPING SETS (
+        (month_no, user_no),
+        (month_no, user_no, channel),
+        (month_no, user_no, province),
+        (month_no, user_no, province, channel),
+        (month_no, user_no, county),
+        (month_no, user_no, county, channel),
+        (month_no, user_no, district),
+        (month_no, user_no, district, channel),
+        (month_no, user_no, ministry_id),
+        (month_no, user_no, ministry_id, channel),
+        (month_no, user_no, agency_id),
+        (month_no, user_no, agency_id, channel),
+        (month_no, user_no, service_id),
+        (month_no, user_no, service_id, channel)
+    )
+),
+
+totals AS (
+    SELECT
+        month_no,
+        scope,
+        scope_id,
+        channel,
+        SUM(received) AS received,
+        COUNT(user_no) FILTER (WHERE received > 0) AS received_keys,
+        SUM(completed) AS completed,
+        COUNT(user_no) FILTER (WHERE completed > 0) AS completed_keys,
+        SUM(accepted) AS accepted,
+        COUNT(user_no) FILTER (WHERE accepted > 0) AS accepted_keys,
+        SUM(rejected) AS rejected,
+        SUM(timed) AS timed,
+        COUNT(user_no) FILTER (WHERE timed > 0) AS timed_keys
+    FROM by_person
+    WHERE scope_id IS NOT NULL
+    GROUP BY month_no, scope, scope_id, channel
+),
+
+-- Percentiles over counts per duration: exact, and small where durations repeat.
+by_duration AS (
+    SELECT
+        month_no,
+        CASE
+            WHEN GROUPING(province) = 0 THEN 'province'
+            WHEN GROUPING(county) = 0 THEN 'county'
+            WHEN GROUPING(district) = 0 THEN 'district'
+            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
+            WHEN GROUPING(agency_id) = 0 THEN 'agency'
+            WHEN GROUPING(service_id) = 0 THEN 'service'
+            ELSE 'national'
+        END AS scope,
+        CASE
+            WHEN GROUPING(province) = 0 THEN province
+            WHEN GROUPING(county) = 0 THEN county
+            WHEN GROUPING(district) = 0 THEN district
+            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
+            WHEN GROUPING(agency_id) = 0 THEN agency_id
+            WHEN GROUPING(service_id) = 0 THEN service_id
+            ELSE 'IR'
+        END AS scope_id,
+        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
+        duration_seconds,
+        COUNT(*) AS transactions
+    FROM transactions
+    WHERE kind = 'completed' AND duration_seconds IS NOT NULL
+    GROUP BY GROUPING SETS (
+        (month_no, duration_seconds),
+        (month_no, duration_seconds, channel),
+        (month_no, duration_seconds, province),
+        (month_no, duration_seconds, province, channel),
+        (month_no, duration_seconds, county),
+        (month_no, duration_seconds, county, channel),
+        (month_no, duration_seconds, district),
+        (month_no, duration_seconds, district, channel),
+        (month_no, duration_seconds, ministry_id),
+        (month_no, duration_seconds, ministry_id, channel),
+        (month_no, duration_seconds, agency_id),
+        (month_no, duration_seconds, agency_id, channel),
+        (month_no, duration_seconds, service_id),
+        (month_no, duration_seconds, service_id, channel)
+    )
+),
+
+ranked AS (
+    SELECT
+        month_no,
+        scope,
+        scope_id,
+        channel,
+        duration_seconds,
+        SUM(transactions) OVER (
+            PARTITION BY month_no, scope, scope_id, channel ORDER BY duration_seconds
+        ) AS so_far,
+        0.5::DOUBLE * (SUM(transactions) OVER (PARTITION BY month_no, scope, scope_id, channel) - 1) AS middle,
+        0.9::DOUBLE * (SUM(transactions) OVER (PARTITION BY month_no, scope, scope_id, channel) - 1) AS ninetieth
+    FROM by_duration
+    WHERE scope_id IS NOT NULL
+),
+
+neighbours AS (
+    SELECT
+        month_no,
+        scope,
+        scope_id,
+        channel,
+        ANY_VALUE(middle) AS middle,
+        ANY_VALUE(ninetieth) AS ninetieth,
+        MIN(duration_seconds) FILTER (WHERE so_far > FLOOR(middle)) AS middle_low,
+        MIN(duration_seconds) FILTER (WHERE so_far > CEIL(middle)) AS middle_high,
+        MIN(duration_seconds) FILTER (WHERE so_far > FLOOR(ninetieth)) AS ninetieth_low,
+        MIN(duration_seconds) FILTER (WHERE so_far > CEIL(ninetieth)) AS ninetieth_high
+    FROM ranked
+    GROUP BY month_no, scope, scope_id, channel
+),
+
+declared AS (
+    SELECT
+        m.calendar,
+        m.month,
+        m.month_no,
+        m.month_start,
+        d.scope,
+        d.scope_id,
+        d.channel,
+        d.declared_value,
+        d.declared_status
+    FROM fct_declared_cells AS d
+    INNER JOIN run_months AS m ON d.calendar = m.calendar AND d.first_no = m.month_no
+    WHERE d.first_no = d.last_no
+),
+
+cells AS (
+    SELECT
+        COALESCE(c.calendar, d.calendar) AS calendar,
+        COALESCE(c.month, d.month) AS month,
+        COALESCE(c.month_no, d.month_no) AS month_no,
+        COALESCE(c.month_start, d.month_start) AS month_start,
+        COALESCE(c.scope, d.scope) AS scope,
+        COALESCE(c.scope_id, d.scope_id) AS scope_id,
+        COALESCE(c.channel, d.channel) AS channel,
+        d.declared_value,
+        COALESCE(d.declared_status, 'not_provided') AS declared_status,
+        CASE WHEN c.month_no IS NULL THEN 'not_provided' ELSE 'value' END AS event_status
+    FROM stg_cells AS c
+    FULL OUTER JOIN declared AS d
+        ON c.month_no = d.month_no AND c.scope = d.scope AND c.scope_id = d.scope_id AND c.channel = d.channel
+),
+
+measured AS (
+    SELECT
+        c.*,
+        COALESCE(t.received, 0) AS received,
+        COALESCE(t.received_keys, 0) AS received_keys,
+        COALESCE(t.completed, 0) AS completed,
+        COALESCE(t.completed_keys, 0) AS completed_keys,
+        COALESCE(t.accepted, 0) AS accepted,
+        COALESCE(t.accepted_keys, 0) AS accepted_keys,
+        COALESCE(t.rejected, 0) AS rejected,
+        COALESCE(t.timed_keys, 0) AS timed_keys,
+        n.middle_low + (n.middle_high - n.middle_low) * (n.middle - FLOOR(n.middle)) AS duration_p50,
+        n.ninetieth_low + (n.ninetieth_high - n.ninetieth_low) * (n.ninetieth - FLOOR(n.ninetieth)) AS duration_p90,
+        CASE
+            WHEN c.event_status <> 'value' THEN c.event_status
+            WHEN COALESCE(t.completed, 0) = 0 THEN 'not_applicable'
+            ELSE 'value'
+        END AS rate_status,
+        CASE
+            WHEN c.event_status <> 'value' THEN c.event_status
+            WHEN COALESCE(t.completed, 0) = 0 THEN 'not_applicable'
+            WHEN t.timed = 0 THEN 'not_provided'
+            ELSE 'value'
+        END AS duration_status
+    FROM cells AS c
+    LEFT JOIN totals AS t
+        ON c.month_no = t.month_no AND c.scope = t.scope AND c.scope_id = t.scope_id AND c.channel = t.channel
+    LEFT JOIN neighbours AS n
+        ON c.month_no = n.month_no AND c.scope = n.scope AND c.scope_id = n.scope_id AND c.channel = n.channel
+)
+
+SELECT
+    calendar,
+    month,
+    month_start,
+    scope,
+    scope_id,
+    channel,
+    CASE WHEN event_status = 'value' THEN received END AS received,
+    event_status AS received_status,
+    received_keys,
+    CASE WHEN event_status = 'value' THEN completed END AS completed,
+    event_status AS completed_status,
+    completed_keys,
+    CASE WHEN event_status = 'value' THEN accepted END AS accepted,
+    event_status AS accepted_status,
+    accepted_keys,
+    declared_value AS declared,
+    declared_status,
+    CASE WHEN rate_status = 'value' THEN rejected / completed END AS reject_rate,
+    rate_status AS reject_rate_status,
+    completed_keys AS reject_rate_keys,
+    duration_p50,
+    duration_status AS duration_p50_status,
+    timed_keys AS duration_p50_keys,
+    duration_p90,
+    duration_status AS duration_p90_status,
+    timed_keys AS duration_p90_keys,
+    1 AS metric_version
+FROM measured
