@@ -1,0 +1,167 @@
+"""Each step of the pipeline as one call. Tasks and commands pass versions and months, never rows.
+
+Every step takes its work list from the lake or the build database, so it may be run twice, late, or beside another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import GateClosed, UsageError
+from contracts.reporting_time import Month, parse_month
+from contracts.settings import Settings
+
+
+@dataclass(frozen=True)
+class LandedStep:
+    """What a landing run leaves behind. ``work_waits``: something downstream has work, from this run or an earlier."""
+
+    lake_version: int
+    work_waits: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Work that no step has done yet."""
+
+    offsets: int
+    batches: int
+    months: int
+    unpublished: bool
+
+    @property
+    def anything(self) -> bool:
+        """True where a step has work."""
+        return bool(self.offsets or self.batches or self.months or self.unpublished)
+
+    def words(self) -> str:
+        """One line for people."""
+        parts = []
+        if self.offsets:
+            parts.append(f"{self.offsets:,} offsets to land")
+        if self.batches:
+            parts.append(f"{self.batches:,} agency batches to judge or count")
+        if self.months:
+            parts.append(f"{self.months:,} months to build")
+        if self.unpublished:
+            parts.append("a version to publish")
+        return ", ".join(parts) or "nothing waits"
+
+
+def initialise(settings: Settings) -> list[Path]:
+    """Keys, folders, an empty lake and an empty catalogue; what is there stays. The key files that were made."""
+    from catalogue.tables import create
+    from contracts.keys import create_keys
+    from warehouse.lake import Lake
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    made = create_keys(settings)
+    Lake(settings).create()
+    create(settings)
+    return made
+
+
+def offsets_ahead(settings: Settings) -> dict[str, int]:
+    """Offsets that the broker has and the lake has not, by partition. Reads no event."""
+    from landing.watch import pending
+
+    return dict(pending(settings))
+
+
+def waiting(settings: Settings) -> Waiting:
+    """What every step still has to do. Opens the broker, the lake and, for its turn, the build database."""
+    from transforms.refresh import uncounted_batches
+    from warehouse.publish import is_published
+
+    counted = uncounted_batches(settings)
+    return Waiting(sum(offsets_ahead(settings).values()), counted.batches, counted.months, not is_published(settings))
+
+
+def land_events(settings: Settings | None = None) -> LandedStep:
+    """Land until nothing is left. Raises Halted after landing what could be landed."""
+    from landing.drain import land
+
+    settings = settings or Settings.load()
+    landed = land(settings, until_empty=True)
+    return LandedStep(landed.lake_version, bool(landed.batches) or waiting(settings).anything)
+
+
+def gate_batches(settings: Settings | None = None) -> list[str]:
+    """Judge every landed batch that has no verdict; the agencies and batches that are held, as words."""
+    from expectations.gate import gate
+
+    return [f"{entry['agency_id']} {entry['batch']}" for entry in gate(settings or Settings.load()).held]
+
+
+def update_facts(settings: Settings | None = None) -> list[str]:
+    """Take newly counted batches into the facts; the months that wait to be rebuilt, in both calendars."""
+    from transforms.refresh import refresh_facts
+
+    return [month.label for month in refresh_facts(settings or Settings.load())]
+
+
+def refresh_month(label: str, settings: Settings | None = None) -> None:
+    """Rebuild one month's rows and those of the periods that hold it."""
+    from transforms.refresh import build_month
+
+    build_month(settings or Settings.load(), parse_month(label))
+
+
+def publish_marts(settings: Settings | None = None) -> int:
+    """Publish a new version if the marts changed; the version that is current. GateClosed when the metrics fail."""
+    from expectations.metrics import check_metrics
+    from warehouse.publish import publish
+
+    settings = settings or Settings.load()
+    check_metrics(settings)
+    return publish(settings).version
+
+
+def compact_lake(settings: Settings | None = None) -> None:
+    """Merge small files, write checkpoints, remove files that no version needs."""
+    from warehouse.maintenance import compact
+
+    compact(settings or Settings.load())
+
+
+def sync_catalogue(directory: str | None, settings: Settings | None = None) -> bool:
+    """Load CSV files from ``directory``, or from $MIZAN_HOME/catalogue where that exists; False where neither is."""
+    from catalogue.load import load_directory
+
+    settings = settings or Settings.load()
+    folder = Path(directory) if directory else settings.home / "catalogue"
+    if not folder.is_dir():
+        if directory:
+            raise UsageError(f"no such folder: {directory}")
+        return False
+    load_directory(settings, folder)
+    return True
+
+
+def months_between(first: str, last: str) -> list[str]:
+    """The months from ``first`` to ``last`` of one calendar, both included. UsageError where that is none."""
+    month, end = parse_month(first), parse_month(last)
+    if month.calendar != end.calendar or end < month:
+        raise UsageError(f"{first} to {last} is no run of months of one calendar")
+    found: list[Month] = []
+    while month <= end:
+        found.append(month)
+        month = month.following
+    return [month.label for month in found]
+
+
+def run(settings: Settings) -> int:
+    """Land, gate, build and publish, without Airflow; the published version.
+
+    Raises GateClosed after publishing the rest when a batch is held.
+    """
+    from transforms.refresh import update
+
+    land_events(settings)
+    held = gate_batches(settings)
+    update(settings)
+    version = publish_marts(settings)
+    if held:
+        raise GateClosed(f"version {version} is published without {', '.join(held)}", hint="mizan gate release")
+    return version
