@@ -19,7 +19,6 @@ from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, 
 from contracts.event_contract import event_contract
 from contracts.identity import looks_personal, normalise, pid
 from contracts.lake_tables import data_columns
-from contracts.reporting_time import CALENDARS, all_months
 from landing.cluster import Topic
 from landing.consumer import Chunk
 from landing.decode_sql import digest_content, good_rows_query
@@ -47,6 +46,7 @@ _CHUNK = pa.schema(
         ("t", pa.int32()),
         ("p", pa.int32()),
         ("o", pa.int64()),
+        ("agency_id", pa.dictionary(pa.int32(), pa.string())),
         ("v", pa.string()),
         ("plain", pa.bool_()),
     ]
@@ -83,7 +83,7 @@ class Decoder:
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
         self._query = good_rows_query(known.services is not None, known.places is not None)
-        self._load_known(topics)
+        self._parameters = self._load_known()
         self.begin_window()
 
     def begin_window(self) -> None:
@@ -102,9 +102,12 @@ class Decoder:
             if (chunk.topics[i], chunk.partitions[i], chunk.offsets[i]) in skip
         }
         self._connection.register("chunk", self._columns(chunk, skipped))
+        self._connection.execute("SET disabled_optimizers = 'filter_pushdown'")
         self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE decoded AS {self._query}", {"latest": now + FUTURE_ALLOWANCE}
+            f"CREATE OR REPLACE TEMP TABLE decoded AS {self._query}",
+            {"latest": now + FUTURE_ALLOWANCE, **self._parameters},
         )
+        self._connection.execute("SET disabled_optimizers = ''")
         doubtful = self._connection.sql(
             "SELECT i FROM chunk WHERE i NOT IN (SELECT i FROM decoded) ORDER BY i"
         ).fetchall()
@@ -164,12 +167,14 @@ class Decoder:
         plain = [headers is None or _only_json_type(headers) for headers in chunk.headers]
         for i in skipped:
             plain[i] = False
+        topics = pa.array([self._topics[topic] for topic in chunk.topics], pa.int32())
         return pa.table(
             [
                 pa.array(range(len(chunk)), pa.int32()),
-                pa.array([self._topics[topic] for topic in chunk.topics], pa.int32()),
+                topics,
                 pa.array(chunk.partitions, pa.int32()),
                 pa.array(chunk.offsets, pa.int64()),
+                pa.DictionaryArray.from_arrays(topics, pa.array(self._agencies, pa.string())),
                 _texts(chunk.values),
                 pa.array(plain, pa.bool_()),
             ],
@@ -205,40 +210,24 @@ class Decoder:
         self._connection.unregister("pids")
         self._connection.execute("DROP TABLE decoded")
 
-    def _load_known(self, topics: Sequence[Topic]) -> None:
-        """What the catalogue knows, as the fragments that records hold."""
-        agencies = pa.table(
-            {
-                "t": pa.array(range(len(topics)), pa.int32()),
-                "agency_id": pa.array(self._agencies, pa.string()),
-                "plain_source": pa.array([f'"/agencies/{agency}"' for agency in self._agencies], pa.string()),
-                "system_source": pa.array([f'"/agencies/{agency}/' for agency in self._agencies], pa.string()),
-            }
-        )
-        services = {code: day for code, day in (self._known.services or {}).items() if _plain(code)}
-        places = {code: kind for code, kind in (self._known.places or {}).items() if _plain(code)}
-        key_ids = [code for code in (self._known.user_key_ids or ()) if _plain(code)]
-        tables = {
-            "agencies": agencies,
-            "services": pa.table(
-                {
-                    "fragment": pa.array([f'"{code}"' for code in services], pa.string()),
-                    "last_day": pa.array(services.values(), pa.date32()),
-                }
-            ),
-            "places": pa.table(
-                {
-                    "fragment": pa.array([f'"{code}"' for code in places], pa.string()),
-                    "kind": pa.array(places.values(), pa.string()),
-                }
-            ),
-            "key_ids": pa.table({"fragment": pa.array([f'"{code}"' for code in key_ids], pa.string())}),
-            "periods": _periods(),
-        }
-        for name, table in tables.items():
-            self._connection.register("known", table)
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM known")  # noqa: S608
+    def _load_known(self) -> dict[str, Any]:
+        """What the catalogue knows, as the fragments that records hold: enumerations, and parameters of the query."""
+        services = {f'"{code}"': day for code, day in (self._known.services or {}).items() if _plain(code)}
+        places = [(kind, f'"{code}"') for code, kind in (self._known.places or {}).items() if _plain(code)]
+        codes = {"live_service": [fragment for fragment, day in services.items() if day is None]}
+        for kind in ("province", "district"):
+            codes[f"known_{kind}"] = [fragment for of, fragment in places if of == kind]
+        for name, fragments in codes.items():
+            # An enumeration may not be empty; a bare word is no fragment.
+            self._connection.register("known", pa.table({"fragment": pa.array([*fragments, "none"], pa.string())}))
+            self._connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT fragment FROM known)")  # noqa: S608
             self._connection.unregister("known")
+        ending = {fragment: day for fragment, day in services.items() if day is not None}
+        return {
+            "key_ids": [f'"{code}"' for code in (self._known.user_key_ids or ()) if _plain(code)],
+            "ending": list(ending) or [""],
+            "last_days": list(ending.values()) or [dt.date.min],
+        }
 
 
 def subkey(platform_key: bytes, purpose: str) -> bytes:
@@ -296,14 +285,4 @@ def _plain(code: str) -> bool:
         and code.isprintable()
         and normalise(code) == code
         and not (looks_personal(code) or '"' in code or "\\" in code or " " in code)
-    )
-
-
-def _periods() -> pa.Table:
-    rows = [(f'"{calendar}"', f'"{month.label}"') for calendar in CALENDARS for month in all_months(calendar)]
-    return pa.table(
-        {
-            "calendar": pa.array([calendar for calendar, _ in rows], pa.string()),
-            "fragment": pa.array([fragment for _, fragment in rows], pa.string()),
-        }
     )

@@ -29,7 +29,7 @@ from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
 from warehouse.connection import Connection, memory_connection
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import PartitionRange, as_said, commit, next_offset, next_offsets, sweep, write_file
+from warehouse.landing_log import PartitionRange, as_said, commit, marks, next_offset, next_offsets, sweep, write_file
 
 # A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
 BATCH_RECORDS = 200_000
@@ -191,10 +191,10 @@ class _Batch:
         )
         metrics = security(self._rejected)
         bits = {topic.name: topic.uuid_bits for topic in plan.topics}
-        marks = {place(*partition): end for partition, end in touched.items()}
-        marks |= {topic: bits[topic] for topic, _ in touched}
+        offsets = {place(*partition): end for partition, end in touched.items()}
+        offsets |= {topic: bits[topic] for topic, _ in touched}
         said = {"kind": "land", "batch_id": batch_id, "validator_version": VALIDATOR_VERSION, "security": metrics}
-        self._commit_quarantine(connection, batch_id, landed_at, marks, said)
+        self._commit_quarantine(connection, batch_id, landed_at, offsets, said)
         agencies = _agencies(connection)
         file = write_file(connection, _event_rows(batch_id, landed_at), self.events, f"{batch_id}.parquet", _RANGED)
         failpoint("events.file")
@@ -202,7 +202,7 @@ class _Batch:
         version = commit(
             self.events,
             [file] if file else [],
-            marks,
+            marks(offsets),
             {**said, "landed_at": landed_at.isoformat(), "partitions": as_said(parts), "agencies": agencies},
         )
         failpoint("events.post_commit")
@@ -224,7 +224,7 @@ class _Batch:
         connection: Connection,
         batch_id: str,
         landed_at: dt.datetime,
-        marks: dict[str, int],
+        offsets: dict[str, int],
         said: dict[str, Any],
     ) -> None:
         # Committed also where nothing was rejected: a writer that was stopped before its own commit of rejections is
@@ -241,8 +241,8 @@ class _Batch:
         failpoint("quarantine.file")
         failpoint("quarantine.pre_commit")
         # A died run may have recorded verdicts further on: the mark never goes back.
-        ahead = {name: max(end, self._quarantine_next.get(name, 0)) for name, end in marks.items() if "/" in name}
-        commit(self.quarantine, [file] if file else [], {**marks, **ahead}, said)
+        ahead = {name: max(end, self._quarantine_next.get(name, 0)) for name, end in offsets.items() if "/" in name}
+        commit(self.quarantine, [file] if file else [], marks({**offsets, **ahead}), said)
         failpoint("quarantine.post_commit")
 
     def _parts(

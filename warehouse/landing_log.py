@@ -110,6 +110,11 @@ def next_offsets(snapshot: Snapshot) -> dict[str, int]:
     return found
 
 
+def marks(offsets: Mapping[Any, int]) -> dict[str, int]:
+    """Transaction versions of ``topic/partition`` and ``topic`` names, under the ids of the log."""
+    return {PREFIX + name: version for name, version in offsets.items()}
+
+
 def next_offset(snapshot: Snapshot, name: str) -> int | None:
     """The transaction version of one ``topic/partition`` (or topic) on this very handle."""
     return snapshot.handle.transaction_version(PREFIX + name)
@@ -146,19 +151,22 @@ def commit(
     files: Sequence[DataFile],
     transactions: Mapping[str, int],
     said: Mapping[str, Any],
+    removed: Sequence[str] = (),
 ) -> int:
     """Commit files and transaction versions through the snapshot's own handle; the table's version afterwards.
 
-    Raises Fenced where another writer came first: nothing of ours is visible then. The log entry is on disk before
+    ``removed`` names files whose rows the new ones hold: the table's content stays the same then. Raises Fenced where another writer came first: nothing of ours is visible then. The log entry is on disk before
     this returns.
     """
     now = int(time.time() * 1000)
     actions: list[AddAction | RemoveAction] = [
-        AddAction(file.path, file.size, {}, now, True, file.stats) for file in files
+        AddAction(file.path, file.size, {}, now, not removed, file.stats) for file in files
     ]
+    actions += [RemoveAction(path, False, now) for path in removed]
+    document = {**said, "files": [file.noted() for file in files], "removed": list(removed)}
     properties = CommitProperties(
-        app_transactions=[Transaction(PREFIX + name, version) for name, version in sorted(transactions.items())],
-        custom_metadata={METADATA: json.dumps({**said, "files": [file.noted() for file in files]}, sort_keys=True)},
+        app_transactions=[Transaction(name, version) for name, version in sorted(transactions.items())],
+        custom_metadata={METADATA: json.dumps(document, sort_keys=True)},
         max_commit_retries=100,
     )
     try:
@@ -195,11 +203,19 @@ def commits(lake: Lake, name: str) -> Iterator[LandedCommit]:
                 yield _landed(version, json.loads(said) if isinstance(said, str) else said)
 
 
-def has_log(lake: Lake, name: str) -> bool:
-    """True where every log entry of the table's versions is there."""
+def missing_entries(lake: Lake, name: str) -> list[str]:
+    """Names of log entries of the table's versions that are gone or cannot be read."""
     snapshot = lake.open(name)
     log = local_folder(snapshot) / "_delta_log"
-    return all((log / f"{version:020d}.json").exists() for version in range(snapshot.version + 1))
+    damaged = []
+    for version in range(snapshot.version + 1):
+        try:
+            whole = sum(1 for _ in _entry(log, version)) > 0
+        except ValueError:
+            whole = False
+        if not whole:
+            damaged.append(f"{version:020d}.json")
+    return damaged
 
 
 def live_files(snapshot: Snapshot) -> dict[str, int]:

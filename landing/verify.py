@@ -1,0 +1,251 @@
+"""The proof: what the log says, what the files hold and what Kafka has agree, offset by offset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import MizanError, TryAgain, UsageError
+from contracts.lake_tables import lake_tables
+from contracts.settings import Settings
+from landing.cluster import Cluster
+from landing.plan import place
+from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.lake import Lake, Snapshot
+from warehouse.landing_log import LandedCommit, commits, live_files, local_folder, missing_entries, next_offsets
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not hold: its kind, the partition, file or table, and what to do."""
+
+    kind: str
+    where: str
+    hint: str
+
+
+@dataclass
+class Proof:
+    """The outcome: problems, and notes on what could not be looked at."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    checked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing contradicts."""
+        return not self.problems
+
+    def add(self, kind: str, where: str, hint: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(kind, where, hint))
+
+    def document(self) -> dict[str, Any]:
+        """What `mizan verify --json` prints."""
+        return {
+            "ok": self.ok,
+            "problems": [vars(problem) for problem in self.problems],
+            "notes": self.notes,
+            "checked": self.checked,
+        }
+
+
+def verify(settings: Settings, deep: bool = False) -> Proof:
+    """Prove the lake against its own log and the broker. ``deep`` also reads every column of every file back.
+
+    Offsets tile per partition and end at the transaction version; end - start = rows + quarantined + duplicates +
+    gaps, with rows and quarantined counted in the files; offsets and (source, event id) are unique; files are there
+    with their size and SHA-256; no partition is ahead of the broker. Where the broker does not answer, a note says so.
+    """
+    proof = Proof()
+    lake = Lake(settings)
+    for name in ("events", "quarantine"):
+        for entry in missing_entries(lake, name):
+            proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
+    events, quarantine = lake.open("events"), lake.open("quarantine")
+    try:
+        landings = list(commits(lake, "events"))
+        others = list(commits(lake, "quarantine"))
+    except ValueError:
+        return proof
+    ends = _check_tiling(proof, landings, next_offsets(events))
+    whole = [_check_files(proof, events, landings), _check_files(proof, quarantine, others)]
+    if all(whole):
+        connection = memory_connection(settings)
+        _view(connection, events, quarantine)
+        _check_counts(proof, connection, landings, ends)
+        _check_unique(proof, connection, ends)
+        if deep:
+            _read_back(proof, connection, events, quarantine)
+        connection.close()
+    _check_broker(proof, settings, landings, ends)
+    proof.checked |= {"commits": len(landings), "partitions": len(ends)}
+    return proof
+
+
+def _check_tiling(proof: Proof, landings: list[LandedCommit], marks: Mapping[str, int]) -> dict[str, int]:
+    """Ranges follow each other without hole or overlap, and each adds up. Returns the end by partition."""
+    ends: dict[str, int] = {}
+    for commit in landings:
+        for name, part in commit.partitions.items():
+            where = f"{name} version {commit.version}"
+            if part.start != ends.get(name, 0):
+                proof.add(
+                    "tiling", where, f"the range starts at {part.start}, the one before ended at {ends.get(name, 0)}"
+                )
+            accounted = part.rows + part.quarantined + part.duplicates + part.gaps
+            if part.end - part.start != accounted or min(part.rows, part.quarantined, part.duplicates, part.gaps) < 0:
+                proof.add("conservation", where, f"{part.end - part.start} offsets, {accounted} accounted for")
+            ends[name] = part.end
+    for name, end in marks.items():
+        if "/" in name and ends.get(name) != end:
+            proof.add("tiling", name, f"the next offset is {end}, the last range ended at {ends.get(name)}")
+    for name in ends.keys() - marks.keys():
+        proof.add("tiling", name, "the log holds ranges but no next offset")
+    return ends
+
+
+def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit]) -> bool:
+    """Every file the log lists is there as it was written, or was replaced by a compaction that kept its rows."""
+    folder, live, before = local_folder(snapshot), live_files(snapshot), len(proof.problems)
+    noted: dict[str, tuple[Mapping[str, Any], LandedCommit]] = {}
+    replaced: set[str] = set()
+    for commit in landings:
+        noted |= {str(file["path"]): (file, commit) for file in commit.files}
+        if commit.kind == "compact":
+            replaced |= set(commit.removed)
+            gone = sum(int(noted[path][0]["rows"]) for path in commit.removed if path in noted)
+            kept = sum(int(file["rows"]) for file in commit.files)
+            if gone != kept or not noted.keys() >= set(commit.removed):
+                proof.add("compaction", f"{snapshot.name} version {commit.version}", f"{gone} rows became {kept}")
+    for path, (file, commit) in noted.items():
+        where = f"{snapshot.name}/{path}"
+        if path in replaced:
+            if path in live:
+                proof.add("compaction", where, "the file was replaced, but is still part of the table")
+        elif path not in live:
+            proof.add("LAKE_FILE_MISSING", where, f"the table does not list it any more; {_offsets(commit)}")
+        else:
+            trouble = _damage(folder / path, file)
+            if trouble:
+                proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}")
+            elif live[path] != file["rows"]:
+                proof.add("counts", where, f"the table says {live[path]} rows, the commit {file['rows']}")
+    for path in live.keys() - noted.keys():
+        proof.add("unknown_file", f"{snapshot.name}/{path}", "no landing and no compaction wrote this file")
+    proof.checked[f"{snapshot.name}_files"] = len(live)
+    return len(proof.problems) == before
+
+
+def _damage(path: Path, file: Mapping[str, Any]) -> str:
+    try:
+        if path.stat().st_size != file["size"]:
+            return f"it has {path.stat().st_size} bytes instead of {file['size']}"
+        with path.open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return "" if found == file["sha256"] else "its SHA-256 is another"
+
+
+def _offsets(commit: LandedCommit) -> str:
+    """Which offsets a lost file held."""
+    parts = [f"{name} {part.start}-{part.end - 1}" for name, part in commit.partitions.items()]
+    return "it held " + (", ".join(parts[:5]) + (" …" if len(parts) > 5 else "") if parts else "merged rows")
+
+
+def _view(connection: Connection, events: Snapshot, quarantine: Snapshot) -> None:
+    view_files(connection, "landed", events.files, dict(lake_tables()["events"]))
+    view_files(connection, "set_aside", quarantine.files, dict(lake_tables()["quarantine"]))
+
+
+def _check_counts(proof: Proof, connection: Connection, landings: list[LandedCommit], ends: Mapping[str, int]) -> None:
+    """The rows in the files are those the commits speak of, batch by batch and partition by partition."""
+    counted = {
+        (batch, place(topic, partition)): (rows, first, last)
+        for batch, topic, partition, rows, first, last in connection.sql("""
+            SELECT batch_id, topic, partition, count(*), min("offset"), max("offset") FROM landed GROUP BY ALL
+        """).fetchall()
+    }
+    quarantined: dict[str, int] = {}
+    for commit in landings:
+        for name, part in commit.partitions.items():
+            where = f"{name} batch {commit.batch_id}"
+            rows, first, last = counted.pop((commit.batch_id, name), (0, part.start, part.start))
+            if rows != part.rows:
+                proof.add("counts", where, f"{rows} rows in the files, {part.rows} in the commit")
+            elif rows and not part.start <= first <= last < part.end:
+                proof.add("counts", where, f"rows at {first}-{last} outside the range {part.start}-{part.end - 1}")
+            quarantined[name] = quarantined.get(name, 0) + part.quarantined
+    for batch, name in counted:
+        proof.add("counts", f"{name} batch {batch}", "rows that no commit speaks of")
+    # Beyond the next offset lie verdicts of a run that died before its second commit: the next run takes them up.
+    found = {
+        place(topic, partition): list(offsets)
+        for topic, partition, offsets in connection.sql("""
+            SELECT topic, partition, list("offset") FROM set_aside GROUP BY ALL
+        """).fetchall()
+    }
+    for name in quarantined.keys() | found.keys():
+        inside = sum(1 for offset in found.get(name, []) if offset < ends.get(name, 0))
+        if inside != quarantined.get(name, 0):
+            proof.add("counts", name, f"{inside} rows in quarantine, {quarantined.get(name, 0)} in the commits")
+    proof.checked["events"] = sum(part.rows for commit in landings for part in commit.partitions.values())
+    proof.checked["quarantined"] = sum(quarantined.values())
+
+
+def _check_unique(proof: Proof, connection: Connection, ends: Mapping[str, int]) -> None:
+    twice = connection.sql("""
+        SELECT topic, partition, "offset", count(*) FROM (
+            SELECT topic, partition, "offset" FROM landed UNION ALL SELECT topic, partition, "offset" FROM set_aside
+        ) GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 20
+    """).fetchall()
+    for topic, partition, offset, count in twice:
+        proof.add("duplicate_offset", f"{place(topic, partition)}@{offset}", f"the offset is in the lake {count} times")
+    repeated = connection.sql("""
+        SELECT source, count(*) FROM (
+            SELECT source, event_id FROM landed GROUP BY ALL HAVING count(*) > 1
+        ) GROUP BY ALL ORDER BY ALL LIMIT 20
+    """).fetchall()
+    for source, count in repeated:
+        proof.add("duplicate_event", str(source), f"{count} event ids are in the lake more than once")
+
+
+def _read_back(proof: Proof, connection: Connection, *tables: Snapshot) -> None:
+    """Decode every column of every file."""
+    for snapshot in tables:
+        for path in snapshot.files:
+            view_files(connection, "one_file", [path], dict(snapshot.columns))
+            listed = ", ".join(f'count("{column}")' for column in snapshot.columns)
+            try:
+                connection.sql(f"SELECT {listed} FROM one_file").fetchall()  # noqa: S608 our own names
+            except Exception as error:
+                proof.add(
+                    "LAKE_FILE_MISSING", f"{snapshot.name}/{Path(path).name}", f"not readable: {type(error).__name__}"
+                )
+
+
+def _check_broker(proof: Proof, settings: Settings, landings: list[LandedCommit], ends: Mapping[str, int]) -> None:
+    ids = {name: part.topic_id for commit in landings for name, part in commit.partitions.items()}
+    try:
+        cluster = Cluster(settings.kafka())
+        topics = cluster.topics()
+        partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
+        offsets = {place(*partition): end for partition, end in cluster.end_offsets(partitions).items()}
+    except (TryAgain, UsageError, MizanError) as error:
+        proof.notes.append(f"not compared with the broker: {error}")
+        return
+    for name, end in sorted(ends.items()):
+        topic = topics.get(name.rpartition("/")[0])
+        if topic is None or name not in offsets:
+            proof.add("PARTITIONS_DELETED", name, "the broker does not have it, or does not show it to the pipeline")
+        elif topic.uuid != ids[name]:
+            proof.add("PARTITION_OFFSET_CHANGED", name, "the topic was deleted and made anew")
+        elif end > offsets[name]:
+            proof.add(
+                "PARTITION_OFFSET_CHANGED", name, f"the lake holds up to {end}, the broker ends at {offsets[name]}"
+            )

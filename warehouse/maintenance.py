@@ -1,0 +1,87 @@
+"""Keep the lake small and quick: merge small files, write a checkpoint, remove files that no version needs.
+
+The merged file holds the same rows, batch ids and offsets included, so every proof still works; the commit that
+swaps it in keeps names, sizes, checksums and row counts of both sides.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from contracts.errors import MizanError
+from contracts.settings import Settings
+from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.lake import Lake, Snapshot
+from warehouse.landing_log import commit, live_files, local_folder, write_file
+
+SMALL_BYTES = 64 * 2**20
+TARGET_ROWS = 2_000_000
+FEWEST_FILES = 4
+# Readers and a rebuild may still use an old version's files for a week.
+RETENTION_HOURS = 168
+_ORDER = {"events": "agency_id, occurred_at", "quarantine": 'agency_id, topic, partition, "offset"'}
+_RANGED = {"events": ("agency_id", "event_id", "occurred_at"), "quarantine": ("agency_id",)}
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What was done to one table."""
+
+    files_before: int
+    files_after: int
+
+
+def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str, Compacted]:
+    """Merge small files of ``events`` and ``quarantine``, write checkpoints, vacuum. Safe beside landing.
+
+    Raises Fenced where another compaction came first; landing only appends and is not disturbed.
+    """
+    lake = Lake(settings)
+    done = {}
+    for name in _ORDER:
+        before = live_files(lake.open(name))
+        while _merge_some(settings, lake, name, fewest_files):
+            pass
+        handle = lake.open(name).handle
+        handle.create_checkpoint()
+        # Full: also the files that killed writers left behind without ever committing them.
+        handle.vacuum(RETENTION_HOURS, dry_run=False, full=True)
+        done[name] = Compacted(len(before), len(live_files(lake.open(name))))
+    return done
+
+
+def _merge_some(settings: Settings, lake: Lake, name: str, fewest_files: int) -> bool:
+    """Merge one group of small files; False where there are too few."""
+    snapshot = lake.open(name)
+    folder = local_folder(snapshot)
+    group: list[str] = []
+    rows = 0
+    # Names sort by time, so neighbours in time, and with them in id, end up together.
+    for path, count in sorted(live_files(snapshot).items()):
+        size = (folder / path).stat().st_size
+        if size < SMALL_BYTES and count < TARGET_ROWS and rows + count <= TARGET_ROWS:
+            group.append(path)
+            rows += count
+    if len(group) < max(fewest_files, 2):
+        return False
+    _swap(memory_connection(settings), snapshot, group, rows)
+    return True
+
+
+def _swap(connection: Connection, snapshot: Snapshot, group: list[str], rows: int) -> None:
+    name, folder = snapshot.name, local_folder(snapshot)
+    view_files(connection, "small_files", [str(folder / path) for path in group], dict(snapshot.columns))
+    columns = ", ".join(f'"{column}"' for column in snapshot.columns)
+    merged = write_file(
+        connection,
+        f"SELECT {columns} FROM small_files ORDER BY {_ORDER[name]}",  # noqa: S608 our own names
+        snapshot,
+        f"compact-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}.parquet",
+        _RANGED[name],
+    )
+    connection.close()
+    if merged is None or merged.rows != rows:
+        raise MizanError(f"merging {name} gave {merged and merged.rows} rows instead of {rows}; nothing was changed")
+    commit(snapshot, [merged], {"compact": snapshot.version}, {"kind": "compact", "batch_id": ""}, group)
