@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
@@ -93,10 +95,9 @@ def _check_tiling(proof: Proof, landings: list[LandedCommit], marks: Mapping[str
     for commit in landings:
         for name, part in commit.partitions.items():
             where = f"{name} version {commit.version}"
-            if part.start != ends.get(name, 0):
-                proof.add(
-                    "tiling", where, f"the range starts at {part.start}, the one before ended at {ends.get(name, 0)}"
-                )
+            before = ends.get(name, 0)
+            if part.start != before:
+                proof.add("tiling", where, f"the range starts at {part.start}, the one before ended at {before}")
             accounted = part.rows + part.quarantined + part.duplicates + part.gaps
             if part.end - part.start != accounted or min(part.rows, part.quarantined, part.duplicates, part.gaps) < 0:
                 proof.add("conservation", where, f"{part.end - part.start} offsets, {accounted} accounted for")
@@ -184,16 +185,18 @@ def _check_counts(proof: Proof, connection: Connection, landings: list[LandedCom
     for batch, name in counted:
         proof.add("counts", f"{name} batch {batch}", "rows that no commit speaks of")
     # Beyond the next offset lie verdicts of a run that died before its second commit: the next run takes them up.
-    found = {
-        place(topic, partition): list(offsets)
-        for topic, partition, offsets in connection.sql("""
-            SELECT topic, partition, list("offset") FROM set_aside GROUP BY ALL
+    names, offsets = pa.array(list(ends), pa.string()), pa.array(list(ends.values()), pa.int64())
+    connection.register("ends", pa.table({"name": names, "next_offset": offsets}))
+    found = dict(
+        connection.sql("""
+            SELECT name, count(*) FROM set_aside JOIN ends ON name = concat(topic, '/', partition)
+            WHERE "offset" < next_offset GROUP BY ALL
         """).fetchall()
-    }
+    )
     for name in quarantined.keys() | found.keys():
-        inside = sum(1 for offset in found.get(name, []) if offset < ends.get(name, 0))
-        if inside != quarantined.get(name, 0):
-            proof.add("counts", name, f"{inside} rows in quarantine, {quarantined.get(name, 0)} in the commits")
+        if found.get(name, 0) != quarantined.get(name, 0):
+            hint = f"{found.get(name, 0)} rows in quarantine, {quarantined.get(name, 0)} in the commits"
+            proof.add("counts", name, hint)
     proof.checked["events"] = sum(part.rows for commit in landings for part in commit.partitions.values())
     proof.checked["quarantined"] = sum(quarantined.values())
 
@@ -225,7 +228,7 @@ def _read_back(proof: Proof, connection: Connection, *tables: Snapshot) -> None:
                 connection.sql(f"SELECT {listed} FROM one_file").fetchall()  # noqa: S608 our own names
             except Exception as error:
                 proof.add(
-                    "LAKE_FILE_MISSING", f"{snapshot.name}/{Path(path).name}", f"not readable: {type(error).__name__}"
+                    "LAKE_FILE_MISSING", f"{snapshot.name}/{Path(path).name}", f"unreadable: {type(error).__name__}"
                 )
 
 

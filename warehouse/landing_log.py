@@ -155,8 +155,8 @@ def commit(
 ) -> int:
     """Commit files and transaction versions through the snapshot's own handle; the table's version afterwards.
 
-    ``removed`` names files whose rows the new ones hold: the table's content stays the same then. Raises Fenced where another writer came first: nothing of ours is visible then. The log entry is on disk before
-    this returns.
+    ``removed`` names files whose rows the new ones hold: the table's content stays the same then. Raises Fenced
+    where another writer came first: nothing of ours is visible then. The log entry is on disk before this returns.
     """
     now = int(time.time() * 1000)
     actions: list[AddAction | RemoveAction] = [
