@@ -41,6 +41,7 @@ TITLE = {
     "en": "National window of smart services, 1402: 35 million users, 80 million visits a month",
 }
 MONTHS = tuple(Month("jalali", 1402, number) for number in range(1, 7))
+EVENTS_AT_FULL_SCALE = 645_000_000
 USERS, FIRST_MONTH_USERS, MONTHLY_VISITS = 35_000_000, 13_000_000, 80_000_000
 
 _VISIT_WEIGHTS = (70, 76, 80, 82, 85, 87)

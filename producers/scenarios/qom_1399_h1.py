@@ -42,6 +42,7 @@ TITLE = {
 }
 MONTHS = tuple(Month("jalali", 1399, number) for number in range(1, 7))
 TRANSACTIONS = 23_000_000
+EVENTS_AT_FULL_SCALE = 78_000_000
 
 # Farvardin is a holiday month, and 1399 began with the pandemic.
 _MONTH_WEIGHTS = (118, 158, 172, 178, 184, 190)

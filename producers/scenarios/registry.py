@@ -22,6 +22,7 @@ class Scenario(Protocol):
     NAME: str
     TITLE: Mapping[str, str]  # language to text
     MONTHS: Sequence[Month]
+    EVENTS_AT_FULL_SCALE: int  # roughly, for a progress bar
 
     def catalogue(self) -> Tables:
         """Rows of agencies.csv, places.csv and services.csv, as text."""
