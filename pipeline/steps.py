@@ -11,6 +11,7 @@ from pathlib import Path
 from contracts.errors import GateClosed, UsageError
 from contracts.reporting_time import Month, parse_month
 from contracts.settings import Settings
+from pipeline import progress
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,19 @@ class Waiting:
     """Work that no step has done yet."""
 
     offsets: int
-    batches: int
-    months: int
+    unjudged: bool
     unpublished: bool
 
     @property
     def anything(self) -> bool:
         """True where a step has work."""
-        return bool(self.offsets or self.batches or self.months or self.unpublished)
+        return bool(self.offsets) or self.unjudged or self.unpublished
 
     def words(self) -> str:
         """One line for people."""
-        parts = []
-        if self.offsets:
-            parts.append(f"{self.offsets:,} offsets to land")
-        if self.batches:
-            parts.append(f"{self.batches:,} agency batches to judge or count")
-        if self.months:
-            parts.append(f"{self.months:,} months to build")
-        if self.unpublished:
-            parts.append("a version to publish")
+        parts = [f"{self.offsets:,} offsets to land"] if self.offsets else []
+        parts += ["batches to judge"] if self.unjudged else []
+        parts += ["figures to build and publish"] if self.unpublished else []
         return ", ".join(parts) or "nothing waits"
 
 
@@ -63,19 +57,22 @@ def initialise(settings: Settings) -> list[Path]:
 
 
 def offsets_ahead(settings: Settings) -> dict[str, int]:
-    """Offsets that the broker has and the lake has not, by partition. Reads no event."""
-    from landing.watch import pending
+    """Offsets that the broker has and the lake has not, by topic. Reads no event."""
+    from landing.watch import lag
 
-    return dict(pending(settings))
+    return {topic.topic: topic.lag for topic in lag(settings) if topic.lag}
 
 
 def waiting(settings: Settings) -> Waiting:
-    """What every step still has to do. Opens the broker, the lake and, for its turn, the build database."""
-    from transforms.refresh import uncounted_batches
-    from warehouse.publish import is_published
+    """What every step still has to do. Asks the broker and the lake's logs; opens no data."""
+    return Waiting(sum(offsets_ahead(settings).values()), *_lake_waits(settings))
 
-    counted = uncounted_batches(settings)
-    return Waiting(sum(offsets_ahead(settings).values()), counted.batches, counted.months, not is_published(settings))
+
+def _lake_waits(settings: Settings) -> tuple[bool, bool]:
+    return (
+        progress.noted(settings, "gate") != progress.landed_state(settings),
+        progress.noted(settings, "publish") != progress.counted_state(settings),
+    )
 
 
 def land_events(settings: Settings | None = None) -> LandedStep:
@@ -84,21 +81,29 @@ def land_events(settings: Settings | None = None) -> LandedStep:
 
     settings = settings or Settings.load()
     landed = land(settings, until_empty=True)
-    return LandedStep(landed.lake_version, bool(landed.batches) or waiting(settings).anything)
+    return LandedStep(landed.lake_version, bool(landed.batches) or any(_lake_waits(settings)))
 
 
 def gate_batches(settings: Settings | None = None) -> list[str]:
     """Judge every landed batch that has no verdict; the agencies and batches that are held, as words."""
     from expectations.gate import gate
 
-    return [f"{entry['agency_id']} {entry['batch']}" for entry in gate(settings or Settings.load()).held]
+    settings = settings or Settings.load()
+    before = progress.landed_state(settings)
+    held = [f"{entry['agency_id']} {entry['batch']}" for entry in gate(settings).held]
+    progress.note(settings, "gate", before)
+    return held
 
 
 def update_facts(settings: Settings | None = None) -> list[str]:
     """Take newly counted batches into the facts; the months that wait to be rebuilt, in both calendars."""
     from transforms.refresh import refresh_facts
 
-    return [month.label for month in refresh_facts(settings or Settings.load())]
+    settings = settings or Settings.load()
+    before = progress.counted_state(settings)
+    months = [month.label for month in refresh_facts(settings)]
+    progress.note(settings, "facts", before)
+    return months
 
 
 def refresh_month(label: str, settings: Settings | None = None) -> None:
@@ -111,11 +116,16 @@ def refresh_month(label: str, settings: Settings | None = None) -> None:
 def publish_marts(settings: Settings | None = None) -> int:
     """Publish a new version if the marts changed; the version that is current. GateClosed when the metrics fail."""
     from expectations.metrics import check_metrics
+    from transforms.refresh import pending_months
     from warehouse.publish import publish
 
     settings = settings or Settings.load()
+    facts = progress.noted(settings, "facts")
     check_metrics(settings)
-    return publish(settings).version
+    version = publish(settings).version
+    if not pending_months(settings):
+        progress.note(settings, "publish", facts)
+    return version
 
 
 def compact_lake(settings: Settings | None = None) -> None:
@@ -160,7 +170,9 @@ def run(settings: Settings) -> int:
 
     land_events(settings)
     held = gate_batches(settings)
+    before = progress.counted_state(settings)
     update(settings)
+    progress.note(settings, "facts", before)
     version = publish_marts(settings)
     if held:
         raise GateClosed(f"version {version} is published without {', '.join(held)}", hint="mizan gate release")

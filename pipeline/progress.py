@@ -1,0 +1,67 @@
+"""How far each step has come, as a note beside the build: a hint that spares idle runs, never a truth.
+
+A step notes the versions of the lake it started from, after it has done its work. A missing, old or damaged note only
+means that the step runs once more, and every step may.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contracts.reporting_time import tehran_date
+from contracts.settings import Settings
+
+State = Mapping[str, Any]
+
+
+def landed_state(settings: Settings) -> State:
+    """What the gate has to look at: the versions of landed rows and rejections."""
+    from warehouse.lake import Lake
+
+    lake = Lake(settings)
+    return {name: lake.open(name).version for name in ("events", "quarantine")}
+
+
+def counted_state(settings: Settings) -> State:
+    """What the published numbers rest on: verdicts and catalogue, and the day, because months grow old by the day."""
+    from catalogue.tables import tables
+    from warehouse.lake import Lake
+
+    lake = Lake(settings)
+    return {
+        "verdicts": lake.open("verdicts").version,
+        "day": tehran_date(dt.datetime.now(dt.UTC)).isoformat(),
+        **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
+    }
+
+
+def noted(settings: Settings, step: str) -> State | None:
+    """What a step noted last; None where there is no readable note."""
+    state = _read(settings).get(step)
+    return state if isinstance(state, dict) else None
+
+
+def note(settings: Settings, step: str, state: State | None) -> None:
+    """Note that ``step`` has done everything up to ``state``."""
+    path = _path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(_read(settings) | {step: state}), encoding="utf-8")
+    draft.replace(path)
+
+
+def _read(settings: Settings) -> dict[str, Any]:
+    try:
+        found = json.loads(_path(settings).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _path(settings: Settings) -> Path:
+    return settings.build_file.with_name("progress.json")
