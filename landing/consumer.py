@@ -55,7 +55,10 @@ class Reader:
     failed. Use it as a context; close frees the connection.
     """
 
-    def __init__(self, login: KafkaLogin, ranges: Mapping[Partition, tuple[int, int]]) -> None:
+    def __init__(
+        self, login: KafkaLogin, ranges: Mapping[Partition, tuple[int, int]], chunk_records: int = CHUNK_RECORDS
+    ) -> None:
+        self._chunk_records = min(chunk_records, CHUNK_RECORDS)
         self.position = {partition: start for partition, (start, _) in ranges.items()}
         self.ends = {partition: end for partition, (_, end) in ranges.items()}
         self.stopped: dict[Partition, Stopped] = {}
@@ -98,7 +101,7 @@ class Reader:
         """Chunks until every partition is at its end. Raises TryAgain when Kafka falls silent for a minute."""
         heard = time.monotonic()
         while self._open:
-            messages = self._consumer.consume(CHUNK_RECORDS, 0.25)
+            messages = self._consumer.consume(self._chunk_records, 0.25)
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > SILENCE_SECONDS:

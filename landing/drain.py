@@ -124,7 +124,7 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
     connection.execute(f"SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
     decoder = Decoder(connection, plan.topics, known, key)
     most = min(BATCH_RECORDS, settings.land_cap)
-    with Reader(settings.kafka(), plan.ranges) as reader:
+    with Reader(settings.kafka(), plan.ranges, most) as reader:
         batch.begin(connection, plan, {partition: start for partition, (start, _) in plan.ranges.items()})
         for chunk in reader.chunks():
             failpoint("read")
@@ -145,6 +145,7 @@ class _Batch:
     """One batch: its two handles, what was recorded before, and what was read since."""
 
     def __init__(self, lake: Lake) -> None:
+        self._lake = lake
         self.events: Snapshot = lake.open("events")
         self.quarantine: Snapshot = lake.open("quarantine")
         self.records = 0
@@ -206,6 +207,7 @@ class _Batch:
             {**said, "landed_at": landed_at.isoformat(), "partitions": as_said(parts), "agencies": agencies},
         )
         failpoint("events.post_commit")
+        self._reread(offsets)
         connection.execute("DROP TABLE landed_topics")
         decoder.begin_window()
         landed.lake_version = version
@@ -244,6 +246,13 @@ class _Batch:
         ahead = {name: max(end, self._quarantine_next.get(name, 0)) for name, end in offsets.items() if "/" in name}
         commit(self.quarantine, [file] if file else [], marks({**offsets, **ahead}), said)
         failpoint("quarantine.post_commit")
+
+    def _reread(self, offsets: dict[str, int]) -> None:
+        """Load the table anew: a reader must now see the offsets just committed, or later ones."""
+        seen = self._lake.open("events")
+        for name, end in offsets.items():
+            if "/" in name and (next_offset(seen, name) or 0) < end:
+                raise Halted("LAKE_VERSION_WENT_BACK", f"{name} was committed up to {end}, but reads as less")
 
     def _parts(
         self, connection: Connection, plan: Plan, touched: dict[Partition, int], duplicates: dict[Partition, int]
