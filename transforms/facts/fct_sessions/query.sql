@@ -6,7 +6,7 @@
 -- Counts       month and place of its first event, by time, then event id; never cut at midnight or at a month's end
 -- Leaves out   events with a visit_id (fct_visits); events with neither id nor person: those make no visit
 -- Not          a new session at a gap of exactly 30 minutes
-WITH ordered AS (
+WITH RECURSIVE ordered AS (
     SELECT
         *,
         EPOCH_US(occurred_at) AS moment,
@@ -27,6 +27,18 @@ runs AS (
     FROM ordered
 ),
 
+run_ends AS (
+    SELECT
+        agency_id,
+        user_no,
+        channel,
+        run_no,
+        MIN(moment) AS first_moment,
+        MAX(moment) AS last_moment
+    FROM runs
+    GROUP BY agency_id, user_no, channel, run_no
+),
+
 -- Within a run only the 24 hours cut; each cut depends on the one before it.
 starts AS (
     SELECT
@@ -34,22 +46,27 @@ starts AS (
         user_no,
         channel,
         run_no,
-        UNNEST(
-            CASE
-                WHEN MAX(moment) - MIN(moment) < 24 * 60 * 60 * 1000000::BIGINT THEN [MIN(moment)]
-                ELSE LIST_REDUCE(
-                    LIST(moment ORDER BY moment),
-                    LAMBDA found, moment:
-                    CASE
-                        WHEN moment - found[-1] >= 24 * 60 * 60 * 1000000::BIGINT THEN LIST_APPEND(found, moment)
-                        ELSE found
-                    END,
-                    [MIN(moment)]
-                )
-            END
-        ) AS moment
-    FROM runs
-    GROUP BY agency_id, user_no, channel, run_no
+        first_moment AS moment,
+        last_moment
+    FROM run_ends
+    UNION ALL
+    SELECT
+        s.agency_id,
+        s.user_no,
+        s.channel,
+        s.run_no,
+        MIN(r.moment) AS moment,
+        s.last_moment
+    FROM starts AS s
+    INNER JOIN runs AS r
+        ON
+            s.agency_id = r.agency_id
+            AND s.user_no = r.user_no
+            AND s.channel = r.channel
+            AND s.run_no = r.run_no
+            AND r.moment >= s.moment + 24 * 60 * 60 * 1000000::BIGINT
+    WHERE s.last_moment >= s.moment + 24 * 60 * 60 * 1000000::BIGINT
+    GROUP BY s.agency_id, s.user_no, s.channel, s.run_no, s.last_moment
 )
 
 SELECT
@@ -67,9 +84,9 @@ SELECT
 FROM runs AS r
 INNER JOIN starts AS s
     ON
-        s.agency_id = r.agency_id
-        AND s.user_no = r.user_no
-        AND s.channel = r.channel
-        AND s.run_no = r.run_no
-        AND s.moment = r.moment
+        r.agency_id = s.agency_id
+        AND r.user_no = s.user_no
+        AND r.channel = s.channel
+        AND r.run_no = s.run_no
+        AND r.moment = s.moment
 QUALIFY ROW_NUMBER() OVER (PARTITION BY r.agency_id, r.user_no, r.channel, r.moment ORDER BY r.place_in_line) = 1

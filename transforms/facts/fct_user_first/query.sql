@@ -4,8 +4,7 @@
 -- Grain        one row per (scope, scope_id, channel, user_no)
 -- Counts       both calendars' months of the earliest events
 -- Not          a registration act
-SELECT *
-FROM (
+WITH first_months AS (
     SELECT
         CASE
             WHEN GROUPING(province) = 0 THEN 'province'
@@ -47,4 +46,7 @@ FROM (
         (user_no, service_id, channel)
     )
 )
+
+SELECT *
+FROM first_months
 WHERE scope_id IS NOT NULL
