@@ -1,0 +1,158 @@
+"""The DAGs on the real scheduler (`airflow standalone`), watched through its REST API alone."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from broker import local as broker
+from contracts.settings import Settings
+from pipeline.steps import initialise, waiting
+from scheduler import local as scheduler
+from scheduler.api import Airflow
+from warehouse.published import manifest, open_published
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+
+DAGS = {"land_events", "gate_and_build", "publish_warehouse", "backfill_months", "sync_catalogue", "maintain_lake"}
+FLOW = ("land_events", "gate_and_build", "publish_warehouse")
+
+
+@dataclass
+class Stack:
+    settings: Settings
+    airflow: Airflow
+    url: str
+
+    def mizan(self, *call: str) -> str:
+        environment = os.environ | {"MIZAN_HOME": str(self.settings.home)}
+        done = subprocess.run(
+            [sys.executable, "-m", "console.main", *call], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def until(self, holds: Callable[[], Any], what: str, seconds: float = 240.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
+            time.sleep(0.5)
+        return found
+
+    def version(self) -> int:
+        found = manifest(self.settings, "analyst")
+        return 0 if found is None else found.version
+
+    def settle(self) -> None:
+        """Wait until every event is in a published version and no run is under way."""
+        self.until(
+            lambda: (
+                not waiting(self.settings).anything
+                and not any(run["state"] in ("queued", "running") for dag in FLOW[1:] for run in self.airflow.runs(dag))
+            ),
+            "settled",
+        )
+
+    def value(self, query: str) -> Any:
+        with open_published(self.settings, "analyst") as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("scheduled")
+    settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    initialise(settings)
+    try:
+        running = scheduler.start(settings)
+        broker.up(settings)
+        scheduler.wait_until_ready(settings, running)
+        airflow = Airflow(settings, running)
+        airflow.wait_for_dags(DAGS)
+        yield Stack(settings, airflow, running.url)
+    finally:
+        scheduler.down(settings)
+        broker.down(settings)
+
+
+COMPLETED = """
+    SELECT month, completed, vintage FROM marts.monthly_transactions
+    WHERE calendar = 'jalali' AND scope_key = 'province:qom' AND channel = 'all' ORDER BY month
+"""
+
+
+def test_events_become_a_published_version_without_anyone_asking(stack: Stack) -> None:
+    assert stack.airflow.import_errors() == []
+    assert stack.airflow.dag_ids() == DAGS
+    stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-01/1399-02")
+    stack.until(stack.version, "a first version")
+    stack.settle()
+    rows = stack.value(COMPLETED)
+    assert [month for month, _, _ in rows] == ["1399-01", "1399-02"]
+    assert all(count > 0 for _, count, _ in rows)
+
+
+def test_the_mapped_months_are_green_one_task_each(stack: Stack) -> None:
+    run = next(run for run in reversed(stack.airflow.runs("gate_and_build")) if run["state"] == "success")
+    tasks = stack.airflow.task_instances("gate_and_build", run["dag_run_id"])
+    months = [task for task in tasks if task["task_id"] == "refresh_month"]
+    assert len(months) >= 4  # two Jalali months and the Gregorian ones they fall into
+    assert {task["state"] for task in months} == {"success"}
+    assert len({task["map_index"] for task in months}) == len(months)
+    assert {task["rendered_map_index"] for task in months} >= {"1399-01", "1399-02", "2020-03", "2020-04"}
+
+
+def test_a_month_added_later_leaves_the_months_before_untouched(stack: Stack) -> None:
+    before = {month: (count, vintage) for month, count, vintage in stack.value(COMPLETED)}
+    version = stack.version()
+    stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-03")
+    stack.until(lambda: stack.version() > version, "a newer version")
+    stack.settle()
+    after = {month: (count, vintage) for month, count, vintage in stack.value(COMPLETED)}
+    assert "1399-03" in after
+    assert after["1399-01"] == before["1399-01"]
+
+
+def test_a_task_that_failed_is_retried_and_green(stack: Stack) -> None:
+    key = stack.settings.platform_key_file
+    key.chmod(0o644)  # a key that others may read is refused
+    try:
+        run = stack.airflow.trigger("land_events")
+        stack.until(lambda: _land(stack, run)["state"] == "up_for_retry", "a failed try")
+    finally:
+        key.chmod(0o600)
+    assert stack.airflow.wait_for_run("land_events", run) == "success"
+    assert _land(stack, run)["try_number"] >= 2
+
+
+def _land(stack: Stack, run: str) -> dict[str, Any]:
+    return next(task for task in stack.airflow.task_instances("land_events", run) if task["task_id"] == "land")
+
+
+def test_a_backfill_changes_no_number_and_makes_no_version(stack: Stack) -> None:
+    before, version = stack.value(COMPLETED), stack.version()
+    run = stack.airflow.trigger("backfill_months", {"from": "1399-01", "to": "1399-03"})
+    assert stack.airflow.wait_for_run("backfill_months", run) == "success"
+    stack.settle()
+    assert (stack.value(COMPLETED), stack.version()) == (before, version)
+
+
+def test_the_lake_is_maintained_and_still_holds(stack: Stack) -> None:
+    run = stack.airflow.trigger("maintain_lake")
+    assert stack.airflow.wait_for_run("maintain_lake", run) == "success"
+    assert "the lake holds" in stack.mizan("verify")
+
+
+def test_airflow_answers_nobody_without_a_login(stack: Stack) -> None:
+    assert httpx.get(f"{stack.url}/api/v2/dags", timeout=30.0).status_code == 401
+
+
+def test_no_run_failed(stack: Stack) -> None:
+    states = {run["state"] for dag in DAGS for run in stack.airflow.runs(dag)}
+    assert states <= {"success", "skipped", "running", "queued"}
