@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
 )
+from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import StickyPartitioner
 
 from contracts.errors import MizanError, TryAgain, UsageError
@@ -26,6 +28,9 @@ ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
 # A first try this short tells a wrong password early; a broker under load gets the rest of ANSWER_SECONDS.
 _FIRST_TRY_SECONDS = 3.0
+# A broker that restarts is waited for this long; one that listens but is slow gets ANSWER_SECONDS.
+_LISTEN_SECONDS = 3.0
+_PAUSE_SECONDS = 0.25
 
 
 class Publisher:
@@ -119,28 +124,67 @@ class Publisher:
 
 def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
     """A connected KafkaProducer. The client says 'timeout' for every trouble, so the refusal is read from its log."""
+    _await_listener(login, time.monotonic() + min(answer_seconds, _LISTEN_SECONDS))
+    deadline = time.monotonic() + answer_seconds
     watch = _RefusalWatch()
     logger = logging.getLogger("kafka.net.manager")
     logger.addHandler(watch)
-    deadline = time.monotonic() + answer_seconds
     wait = min(_FIRST_TRY_SECONDS, answer_seconds)
     try:
         while True:
             try:
-                return KafkaProducer(**login.for_kafka_python(), bootstrap_timeout_ms=int(wait * 1000), **options)
+                return _connected(**login.for_kafka_python(), bootstrap_timeout_ms=int(wait * 1000), **options)
             except KafkaTimeoutError as error:
                 if watch.refused:
                     raise _refused(login) from None
                 wait = deadline - time.monotonic()
                 if wait <= 0.5:
-                    raise TryAgain(
-                        f"no answer from Kafka at {login.bootstrap_servers}",
-                        hint="is the broker up, and the address right?",
-                    ) from error
+                    raise _silent(login) from error
             except KafkaError as error:
                 raise TryAgain(f"Kafka at {login.bootstrap_servers}: {error}") from error
     finally:
         logger.removeHandler(watch)
+
+
+def _await_listener(login: KafkaLogin, deadline: float) -> None:
+    """Wait until one of the addresses takes a connection. The client would leave a socket open for every refusal."""
+    while True:
+        for address in login.bootstrap_servers.split(","):
+            host, _, port = address.strip().rpartition(":")
+            try:
+                with socket.create_connection((host.strip("[]"), int(port)), max(0.1, deadline - time.monotonic())):
+                    return
+            except ValueError:
+                raise UsageError(
+                    f"not an address: {address.strip()!r}", hint="host:port, several with commas"
+                ) from None
+            except OSError:
+                continue
+        if time.monotonic() + _PAUSE_SECONDS >= deadline:
+            raise _silent(login)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _silent(login: KafkaLogin) -> TryAgain:
+    return TryAgain(
+        f"no answer from Kafka at {login.bootstrap_servers}", hint="is the broker up, and the address right?"
+    )
+
+
+def _connected(**options: Any) -> Any:
+    """A KafkaProducer, or its error with nothing left open: its own constructor forgets the sockets it opened."""
+    clients: list[Any] = []
+
+    def remembered(**configuration: Any) -> Any:
+        clients.append(KafkaNetClient(**configuration))
+        return clients[-1]
+
+    try:
+        return KafkaProducer(kafka_client=remembered, **options)
+    except BaseException:
+        for client in clients:
+            client.close()
+        raise
 
 
 def _refused(login: KafkaLogin) -> UsageError:
