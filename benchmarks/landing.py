@@ -1,0 +1,178 @@
+"""Landing against bare consumption: the same topic, the same run, on a broker of its own.
+
+``python -m benchmarks.landing [--events 500000] [--tls]`` prints one row per measurement and appends each as a JSON
+line to ``var/bench/landing.jsonl``. CPU seconds are those of the measuring process alone, all its threads included.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+AGENCY = "bench-agency"
+TOPIC = f"egov.events.v1.{AGENCY}"
+SERVICES, USERS_PER_EVENT = 600, 0.3
+
+
+def events(count: int, seed: int) -> "list[bytes]":
+    """Completed transactions of about 540 bytes, three or so a person, ids ordered by time."""
+    draw = random.Random(seed)
+    begin = dt.datetime(2020, 3, 21, tzinfo=dt.UTC)
+    people = [f"{draw.getrandbits(256):064x}" for _ in range(max(1, int(count * USERS_PER_EVENT)))]
+    channels = ("portal", "mobile_app", "counter_office", "service_desk")
+    made = []
+    for number in range(count):
+        data = {
+            "transaction_id": f"trk-{draw.getrandbits(36):09x}",
+            "service_id": f"svc-{draw.randrange(SERVICES)}",
+            "channel": draw.choice(channels),
+            "user_key": draw.choice(people),
+            "audience": "citizen",
+            "province": "qom",
+            "district": "kahak",
+            "age_band": "18_34",
+            "authn_level": "declared",
+            "outcome": "accepted",
+            "in_person_steps": 0,
+            "human_steps": 1,
+            "documents_requested": 2,
+            "duration_seconds": draw.randrange(10_000),
+        }
+        document = {
+            "specversion": "1.0",
+            "id": f"{number:012x}-{draw.getrandbits(80):020x}",
+            "source": f"/agencies/{AGENCY}",
+            "type": "ir.egov.transaction.completed.v1",
+            "time": (begin + dt.timedelta(milliseconds=100 * number)).isoformat(timespec="milliseconds"),
+            "data": data,
+        }
+        made.append(json.dumps(document, separators=(",", ":")).encode())
+    return made
+
+
+def consume(count: int) -> int:
+    """Read the whole topic with librdkafka and look at each value, nothing else."""
+    from contracts.settings import Settings
+    from landing.cluster import Cluster
+    from landing.consumer import Reader
+
+    login = Settings.load().kafka()
+    ends = Cluster(login).end_offsets([(TOPIC, number) for number in range(3)])
+    with Reader(login, {partition: (0, end) for partition, end in ends.items()}) as reader:
+        return sum(len(chunk) for chunk in reader.chunks())
+
+
+def land(count: int) -> int:
+    """Land the whole topic."""
+    from contracts.event import Known
+    from contracts.settings import Settings
+    from landing.drain import land as drain
+
+    services = {f"svc-{number}": None for number in range(SERVICES)}
+    known = Known(services, {"qom": "province", "kahak": "district"}, frozenset({"t1"}))
+    landed = drain(Settings.load(), known=known)
+    assert landed.events == count, landed
+    return landed.events
+
+
+def measured(name: str, count: int, environment: "dict[str, str]") -> "dict[str, object]":
+    """Run one measurement in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.landing", "--only", name, "--events", str(count)],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def one(name: str, count: int) -> None:
+    """The measurement itself; prints its row."""
+    import confluent_kafka  # noqa: F401 imported before the clock starts, as everything below
+    import deltalake  # noqa: F401
+    import duckdb  # noqa: F401
+
+    wall, cpu = time.monotonic(), time.process_time()
+    seen = {"consume": consume, "land": land}[name](count)
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps(
+            {
+                "benchmark": f"landing.{name}",
+                "events": seen,
+                "seconds": round(wall, 2),
+                "events_per_second": round(seen / wall),
+                "cpu_seconds_per_million": round(cpu / seen * 1e6, 2),
+                "events_per_cpu_second": round(seen / cpu),
+                "peak_rss_mb": round(rss),
+            }
+        )
+    )
+
+
+def main() -> None:
+    """Bring a broker up, fill a topic, measure, print and keep the rows."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--events", type=int, default=500_000)
+    asked.add_argument("--tls", action="store_true")
+    asked.add_argument("--only", choices=["consume", "land"])
+    options = asked.parse_args()
+    if options.only:
+        one(options.only, options.events)
+        return
+
+    from confluent_kafka import Producer
+
+    from broker import local
+    from broker.administration import add_agency
+    from contracts.keys import create_keys
+    from contracts.settings import Settings
+    from warehouse.lake import Lake
+
+    with tempfile.TemporaryDirectory(prefix="mizan-bench-") as folder:
+        environment = {"MIZAN_HOME": folder}
+        settings = Settings.load(environment, folder=Path(folder))
+        create_keys(settings)
+        Lake(settings).create()
+        plain = local.up(settings, benchmark_plaintext=True)["plaintext_bootstrap"]
+        try:
+            add_agency(settings, AGENCY)
+            if not options.tls:
+                environment |= {"KAFKA_BOOTSTRAP_SERVERS": plain, "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+            producer = Producer({
+                "bootstrap.servers": plain, "linger.ms": 20, "log_level": 0, "queue.buffering.max.messages": 2_000_000,
+                "queue.buffering.max.kbytes": 2_000_000,
+            })  # fmt: skip
+            for number, value in enumerate(events(options.events, seed=1)):
+                producer.produce(TOPIC, value)
+                if number % 10_000 == 0:
+                    producer.poll(0)
+            assert producer.flush(120) == 0
+            shape = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
+            kept = Path("var/bench/landing.jsonl")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            rows = [measured(name, options.events, environment) for name in ("consume", "land")]
+            ratio = float(str(rows[1]["cpu_seconds_per_million"])) / float(str(rows[0]["cpu_seconds_per_million"]))
+            for row in rows:
+                row |= {"transport": "SASL_SSL" if options.tls else "PLAINTEXT", "machine": shape}
+                row["cpu_ratio_to_consume"] = round(ratio, 2) if row is rows[1] else 1.0
+                print(json.dumps(row))
+                with kept.open("a") as file:
+                    file.write(json.dumps({"at": dt.datetime.now(dt.UTC).isoformat(), **row}) + "\n")
+        finally:
+            local.down(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Landing killed, stopped, doubled and starved: nothing lost, nothing twice, and the proof holds afterwards."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from landing_stage import Stage, ended, topic, visit
+
+from broker.administration import add_agency
+from contracts.errors import Fenced
+from contracts.settings import Settings
+from landing.drain import LandingHalted, land
+from landing.verify import verify
+
+pytestmark = pytest.mark.integration
+
+FAILPOINTS = (
+    "plan", "read", "decode", "quarantine.file", "quarantine.pre_commit", "quarantine.post_commit", "events.file",
+    "events.pre_commit", "events.post_commit", "verify", "exit", "events.post_commit@2", "quarantine.post_commit@2",
+)  # fmt: skip
+
+
+@pytest.fixture
+def stage(broker: Settings, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(broker, tmp_path / "home", MIZAN_LAND_CAP="40")
+    yield stage
+    stage.clear()
+
+
+def sent(stage: Stage, agency: str, begin: int, count: int) -> tuple[set[str], int]:
+    """Good events, one repeated, every seventh bad. The oracle: ids that must be there once, count of the rejected."""
+    good = {f"e-{i}" for i in range(begin, begin + count) if i % 7}
+    values = [visit(agency, f"e-{i}") if i % 7 else b"{broken" for i in range(begin, begin + count)]
+    again = visit(agency, f"e-{begin + 1}", data={"user_key": "ab" * 32})
+    stage.send(agency, [*values, again, again])
+    return good, count - len(good)
+
+
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_landing_killed_anywhere_loses_nothing_and_repeats_nothing(stage: Stage, failpoint: str):
+    agency = stage.agency()
+    good, bad = sent(stage, agency, 1, 120)
+    name, at, count = failpoint.partition("@")
+    code, _, err = stage.run("land", FAULTPOINT=f"{name}:kill{at}{count}")
+    assert code == -signal.SIGKILL, err
+    more, worse = sent(stage, agency, 1001, 20)
+    landed = land(stage.settings, until_empty=True)
+    assert not landed.halts
+    ids = stage.ids(agency)
+    assert len(ids) == len(set(ids))
+    assert set(ids) == good | more
+    reasons = stage.reasons(agency)
+    # The event sent three times has another content the second time: a conflict, and then once more.
+    assert reasons.count("not_json") == bad + worse
+    assert set(reasons) <= {"not_json", "id_conflict"}
+    proof = verify(stage.settings, deep=True)
+    assert proof.ok, proof.problems
+
+
+def test_a_stopped_landing_is_fenced_by_the_one_that_went_past_it(stage: Stage):
+    agency = stage.agency()
+    good, bad = sent(stage, agency, 1, 30)
+    for place in ("quarantine.pre_commit", "events.pre_commit"):
+        with ended(stage.start("land", FAULTPOINT=f"{place}:stop")) as zombie:
+            await_stopped(zombie.pid)
+            try:
+                land(stage.settings)
+            except Fenced:
+                # Stopped between its two commits the zombie holds nothing back: the next plan goes past it.
+                land(stage.settings)
+            os.kill(zombie.pid, signal.SIGCONT)
+            out, err = zombie.communicate(timeout=60)
+            assert zombie.returncode == 5, (out, err)
+        more, worse = sent(stage, agency, 10_001 if place.startswith("q") else 20_001, 30)
+        good, bad = good | more, bad + worse
+    land(stage.settings, until_empty=True)
+    ids = stage.ids(agency)
+    assert sorted(ids) == sorted(good)
+    assert stage.reasons(agency).count("not_json") == bad
+    assert verify(stage.settings).ok
+
+
+def test_of_two_landings_at_once_each_offset_is_committed_by_one(stage: Stage):
+    agency = stage.agency()
+    good, bad = sent(stage, agency, 1, 400)
+    with ended(stage.start("land", "--json")) as one, ended(stage.start("land", "--json")) as other:
+        codes = [one.wait(timeout=120), other.wait(timeout=120)]
+    assert set(codes) <= {0, 5}
+    land(stage.settings, until_empty=True)
+    assert sorted(stage.ids(agency)) == sorted(good)
+    assert stage.reasons(agency).count("not_json") == bad
+    assert verify(stage.settings).ok
+
+
+def test_a_rule_that_changes_between_the_two_commits_neither_loses_nor_doubles_a_record(stage: Stage):
+    from catalogue.read import known
+    from contracts.event import Known
+
+    agency = stage.agency(partitions=1)
+    service = {"transaction_id": "t-1", "service_id": "passport", "channel": "portal"}
+    unknown = visit(agency, "later", type="ir.egov.transaction.received.v1")
+    document = unknown.replace(b'"visit_id": "v-later"', b'"transaction_id": "t-1", "service_id": "passport"')
+    assert service["service_id"].encode() in document
+    stage.send(agency, [visit(agency, "e-1"), document, visit(agency, "e-2", data={"province": "qom"})])
+    code, _, err = stage.run("land", FAULTPOINT="quarantine.post_commit:kill")
+    assert code == -signal.SIGKILL, err
+    assert stage.reasons(agency) == ["unknown_service", "unknown_place"]
+    # Now the catalogue knows the service (its rejection stands), and the validator refuses what it accepted before.
+    judged_anew = Known({"passport": None}, {}, known(stage.settings).user_key_ids)
+    land(stage.settings, known=judged_anew)
+    assert stage.ids(agency) == ["e-1"]
+    assert stage.reasons(agency) == ["unknown_service", "unknown_place"]
+    assert verify(stage.settings).ok
+
+
+def test_a_topic_made_anew_halts_its_agency_and_no_other(stage: Stage):
+    agency, other = stage.agency(), stage.agency()
+    sent(stage, agency, 1, 10)
+    land(stage.settings)
+    delete_topic(stage, agency)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            add_agency(stage.settings, agency)
+            break
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    good, _ = sent(stage, agency, 5001, 10)
+    others, _ = sent(stage, other, 1, 10)
+    with pytest.raises(LandingHalted) as halted:
+        land(stage.settings)
+    assert halted.value.exit_code == 4
+    assert {h.reason for h in halted.value.landed.halts if topic(agency) in h.where} == {"PARTITION_OFFSET_CHANGED"}
+    assert sorted(stage.ids(other)) == sorted(others)
+    assert not set(stage.ids(agency)) & good
+    problems = verify(stage.settings).problems
+    assert {problem.kind for problem in problems if topic(agency) in problem.where} == {"PARTITION_OFFSET_CHANGED"}
+
+
+def test_a_topic_that_is_gone_halts_by_name(stage: Stage):
+    agency = stage.agency()
+    sent(stage, agency, 1, 5)
+    land(stage.settings)
+    delete_topic(stage, agency)
+    with pytest.raises(LandingHalted) as halted:
+        land(stage.settings)
+    assert ("PARTITIONS_DELETED", topic(agency)) in {(h.reason, h.where) for h in halted.value.landed.halts}
+
+
+def test_offsets_deleted_before_they_landed_halt_the_partition(stage: Stage):
+    from kafka.admin import KafkaAdminClient
+    from kafka.structs import TopicPartition
+
+    agency = stage.agency(partitions=1)
+    sent(stage, agency, 1, 20)
+    land(stage.settings)
+    sent(stage, agency, 101, 20)
+    admin = KafkaAdminClient(**stage.settings.kafka_admin().for_kafka_python())
+    admin.delete_records({TopicPartition(topic(agency), 0): 30})
+    admin.close()
+    with pytest.raises(LandingHalted) as halted:
+        land(stage.settings)
+    ours = [h for h in halted.value.landed.halts if topic(agency) in h.where]
+    assert [h.reason for h in ours] == ["COULD_NOT_READ_OFFSET_RANGE"]
+
+
+def test_aborted_transactions_are_absent_and_counted_as_gaps(stage: Stage):
+    agency = stage.agency(partitions=1)
+    producer = stage.producer(**{"transactional.id": f"t-{agency}"})
+    producer.init_transactions(30)
+    for ids, commits in ((["a-1", "a-2"], True), (["b-1", "b-2", "b-3"], False), (["c-1"], True), (["d-1"], False)):
+        producer.begin_transaction()
+        for event_id in ids:
+            producer.produce(topic(agency), visit(agency, event_id))
+        producer.flush()
+        if commits:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+    landed = land(stage.settings)
+    assert sorted(stage.ids(agency)) == ["a-1", "a-2", "c-1"]
+    # Four markers and four aborted records: offsets that hold no event.
+    assert landed.gaps >= 8
+    assert land(stage.settings).offsets == 0
+    assert verify(stage.settings).ok
+
+
+def test_a_faultpoint_is_refused_where_the_home_does_not_allow_it(stage: Stage):
+    (stage.settings.home / "ALLOW_FAULTPOINTS").unlink()
+    code, _, err = stage.run("land", FAULTPOINT="plan:kill")
+    assert code == 2
+    assert "FAULTPOINT" in err
+
+
+def delete_topic(stage: Stage, agency: str) -> None:
+    from kafka.admin import KafkaAdminClient
+
+    admin = KafkaAdminClient(**stage.settings.kafka_admin().for_kafka_python())
+    admin.delete_topics([topic(agency)])
+    deadline = time.monotonic() + 20
+    while topic(agency) in admin.list_topics():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    admin.close()
+
+
+def await_stopped(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "Tt":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
