@@ -1,0 +1,122 @@
+"""A build database written by hand, with the tables of the models' contracts, and a look at what is published."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.settings import Settings
+from transforms.model import models
+from warehouse.connection import build_connection
+from warehouse.published import open_published
+from warehouse.snapshot import period_of
+
+REPOSITORY = Path(__file__).parents[3]
+OLD_DUCKDB = "1.5.5"
+Cell = dict[str, Any]
+
+
+class Build:
+    """A build database of a few cells. ``put`` replaces the row of one cell in one table."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        with build_connection(settings) as connection:
+            for shelf in ("dimensions", "facts", "metrics"):
+                for model in models(shelf).values():
+                    connection.execute(model.ddl)
+            connection.execute(
+                "INSERT INTO dim_service (service_id, agency_id, name_fa, name_en, channels) "
+                "VALUES ('passport', 'tax', 'گذرنامه', 'Passport', 'portal|paper'), ('open', 'tax', NULL, NULL, NULL)"
+            )
+            connection.execute(
+                "INSERT INTO dim_agency (agency_id, name_fa, name_en, expected_to_report) "
+                "VALUES ('tax', 'مالیات', '=cmd()', true), ('post', 'پست', '@post', true)"
+            )
+            connection.execute(
+                "INSERT INTO dim_month (calendar, month, month_no, name_fa, name_en) "
+                "VALUES ('jalali', '1399-01', 16788, 'فروردین', 'Farvardin')"
+            )
+
+    def put(
+        self, table: str, time: str = "1399-01", channel: str = "all", keys: int | None = None, **cell: Any
+    ) -> None:
+        """One row; ``keys`` are the persons behind every number given. A measure not given is not provided."""
+        model = models("metrics")[table]
+        row: Cell = {
+            "calendar": cell.pop("calendar", "jalali"),
+            model.grain[1]: time,
+            "month_start": first_day(time),
+            "scope": cell.pop("scope", "national"),
+            "scope_id": cell.pop("scope_id", "IR"),
+            "channel": channel,
+            "metric_version": 1,
+        }
+        for measure in model.measures:
+            value = cell.pop(measure.name, None)
+            row[measure.name] = value
+            row[f"{measure.name}_status"] = "not_provided" if value is None else "value"
+            if f"{measure.name}_keys" in model.physical:
+                row[f"{measure.name}_keys"] = keys if keys is not None else 1000
+        row |= cell
+        with build_connection(self.settings) as connection:
+            same = " AND ".join(f"{name} = ${name}" for name in model.grain)
+            connection.execute(f"DELETE FROM {model.table} WHERE {same}", {name: row[name] for name in model.grain})
+            marks = ", ".join(f"${name}" for name in row)
+            connection.execute(f"INSERT INTO {model.table} ({', '.join(row)}) VALUES ({marks})", row)
+
+    def run(self, sql: str, parameters: Cell | None = None) -> None:
+        with build_connection(self.settings) as connection:
+            connection.execute(sql, parameters or {})
+
+
+def first_day(time: str) -> dt.date:
+    return period_of("jalali", time).first.first_day
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load({"MIZAN_HOME": str(tmp_path / "home")}, folder=tmp_path)
+
+
+@pytest.fixture
+def build(settings: Settings) -> Build:
+    return Build(settings)
+
+
+@pytest.fixture
+def look(settings: Settings) -> Callable[..., list[Any]]:
+    """Rows of a query over the version in service."""
+
+    def query(sql: str, tier: str = "analyst") -> list[Any]:
+        with open_published(settings, tier) as connection:
+            return connection.execute(sql).fetchall()
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def old_duckdb() -> Path:
+    """A Python that has DuckDB 1.x, made once and kept in var/test-tools."""
+    folder = REPOSITORY / "var" / "test-tools" / f"duckdb-{OLD_DUCKDB}"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
+        uv = [sys.executable, "-m", "uv"] if _has_uv_module() else ["uv"]
+        subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True, env=environment)
+        install = [*uv, "pip", "install", "-q", "--python", str(python), f"duckdb=={OLD_DUCKDB}"]
+        subprocess.run(install, check=True, env=environment)
+    return python
+
+
+def _has_uv_module() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("uv") is not None

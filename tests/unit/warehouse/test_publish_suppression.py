@@ -1,0 +1,124 @@
+"""The public tier withholds what rests on too few people, in every table and every file."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from contracts.settings import Settings
+from warehouse.publish import publish
+
+CELLS = "SELECT channel, active_users, active_users_status FROM marts.monthly_users ORDER BY channel"
+
+
+def test_a_cell_of_fewer_than_ten_persons_is_withheld(settings, build, look):
+    build.put("monthly_users", channel="all", active_users=30, new_users=9, registered_users=100, keys=30)
+    build.run("UPDATE monthly_users_v1 SET new_users_keys = 9, registered_users_keys = 100")
+    build.put("monthly_users", channel="paper", active_users=9, keys=9)
+    build.put("monthly_users", channel="phone", active_users=10, keys=10)
+    build.put("monthly_users", channel="portal", active_users=0, keys=0)
+    publish(settings)
+    assert look(CELLS, "public") == [
+        ("all", 30, "value"),
+        ("paper", None, "suppressed"),
+        ("phone", 10, "value"),
+        ("portal", None, "suppressed"),
+    ]
+    others = "SELECT new_users_status, registered_users FROM marts.monthly_users WHERE channel = 'all'"
+    assert look(others, "public") == [("suppressed", 100)]
+    assert look(CELLS) == [
+        ("all", 30, "value"),
+        ("paper", 9, "value"),
+        ("phone", 10, "value"),
+        ("portal", 0, "value"),
+    ]
+
+
+def test_the_threshold_is_a_setting(settings, build, look, tmp_path):
+    build.put("monthly_users", active_users=12, keys=12)
+    publish(settings)
+    assert look("SELECT active_users_status FROM marts.monthly_users", "public") == [("value",)]
+    stricter = Settings.load({"MIZAN_HOME": str(settings.home), "MIZAN_MIN_CELL": "13"}, folder=tmp_path)
+    assert publish(stricter).is_new
+    assert look("SELECT active_users_status FROM marts.monthly_users", "public") == [("suppressed",)]
+
+
+def test_declared_figures_are_not_people(settings, build, look):
+    build.put("monthly_transactions", declared=3, completed=3, keys=3)
+    publish(settings)
+    assert look("SELECT declared, completed FROM marts.monthly_transactions", "public") == [(3, None)]
+
+
+def test_a_channel_the_service_does_not_have_is_a_zero_that_is_shown(settings, build, look):
+    for service in ("passport", "open"):
+        for channel in ("portal", "phone"):
+            build.put("monthly_users", scope="service", scope_id=service, channel=channel, active_users=0, keys=0)
+    # Somebody used a channel that the catalogue does not know of: that is a person, not a structural zero.
+    build.put("monthly_users", "1399-02", scope="service", scope_id="passport", channel="phone", active_users=1, keys=1)
+    publish(settings)
+    found = look("SELECT scope_id, channel, month, active_users FROM marts.monthly_users ORDER BY ALL", "public")
+    assert found == [
+        ("open", "phone", "1399-01", None),
+        ("open", "portal", "1399-01", None),
+        ("passport", "phone", "1399-01", 0),
+        ("passport", "phone", "1399-02", None),
+        ("passport", "portal", "1399-01", None),
+    ]
+
+
+def test_what_is_computed_from_a_withheld_number_is_withheld_with_it(settings, build, look):
+    build.put("monthly_channel_share", transactions=4, total_transactions=40, share=0.1, users_share=0.5)
+    build.run("UPDATE monthly_channel_share_v1 SET transactions_keys = 4")
+    build.put("monthly_transactions", completed=9, reject_rate=0.5, duration_p50=60.0, duration_p90=90.0)
+    build.run("UPDATE monthly_transactions_v1 SET completed_keys = 9")
+    build.put("monthly_visits", visits=100, visits_per_active_user=12.5)
+    build.put("monthly_users", active_users=8, keys=8)
+    publish(settings)
+    shares = "SELECT transactions, total_transactions, share, share_status FROM marts.monthly_channel_share"
+    assert look(shares, "public") == [(None, 40, None, "suppressed")]
+    assert look(
+        "SELECT reject_rate_status, duration_p50_status, duration_p90 FROM marts.monthly_transactions", "public"
+    ) == [("suppressed", "suppressed", None)]
+    assert look("SELECT visits, visits_per_active_user_status FROM marts.monthly_visits", "public") == [
+        (100, "suppressed")
+    ]
+
+
+def test_nothing_to_divide_by_is_withheld_where_it_tells_a_withheld_zero(settings, build, look):
+    build.put("monthly_channel_share", transactions=0, total_transactions=0, keys=0)
+    nothing = "'not_applicable'"
+    build.run(f"UPDATE monthly_channel_share_v1 SET share_status = {nothing}, users_share_status = {nothing}")
+    publish(settings)
+    assert look("SELECT share_status, users_share_status FROM marts.monthly_channel_share", "public") == [
+        ("suppressed", "suppressed")
+    ]
+
+
+def test_vintages_and_restatements_withhold_what_the_cell_withholds(settings, build, look):
+    build.put("monthly_users", active_users=9, keys=9)
+    publish(settings)
+    build.put("monthly_users", active_users=11, keys=11)
+    publish(settings)
+    build.put("monthly_users", active_users=12, keys=12)
+    publish(settings)
+    restated = "SELECT vintage, old_value, old_status, new_value, new_status FROM marts.restatements ORDER BY vintage"
+    assert look(restated) == [(2, 9, "value", 11, "value"), (3, 11, "value", 12, "value")]
+    assert look(restated, "public") == [(2, None, "suppressed", 11, "value"), (3, 11, "value", 12, "value")]
+    assert look("SELECT vintage, active_users FROM marts.monthly_users_vintages ORDER BY ALL", "public") == [
+        (1, None),
+        (2, 11),
+    ]
+
+
+@pytest.mark.parametrize("number", [7])
+def test_no_public_file_holds_a_withheld_number(settings, build, number):
+    users = {"active_users": number, "new_users": number, "registered_users": number}
+    build.put("monthly_users", channel="paper", keys=number, **users)
+    build.put("monthly_visits", channel="paper", visits=number * 11, keys=number)
+    publish(settings)
+    folder = settings.published / "public"
+    files = [path for path in folder.rglob("*") if path.suffix in {".csv", ".parquet"} and path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        rows = duckdb.sql(f"SELECT * FROM '{path}'").fetchall()
+        assert not any(value in (number, number * 11) for row in rows for value in row if isinstance(value, int)), path

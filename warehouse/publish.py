@@ -1,0 +1,228 @@
+"""Publish the build database: a new whole version of both tiers, swapped in while readers read the last one.
+
+A version is built beside the published folders, made durable, renamed to its own name, and only then pointed to; a
+publisher that dies at any step leaves the version before in service. Version numbers only grow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import UsageError
+from contracts.failpoints import failpoint
+from contracts.settings import Settings
+from warehouse import exports, restated, snapshot
+from warehouse.connection import Connection, build_connection, memory_connection
+from warehouse.metric_tables import MetricTable, columns_of, metric_tables
+from warehouse.public_tier import public_select
+from warehouse.published import TIERS, Manifest, manifest
+from warehouse.version_files import Tier, collect, next_version, sweep, version_name
+
+_VERSION = re.compile(r"v?0*([1-9]\d{0,8})")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The version in service: its number, its two databases, and whether this call made it."""
+
+    version: int
+    analyst: Path
+    public: Path
+    is_new: bool
+
+
+def publish(
+    settings: Settings, *, force: bool = False, rollback: str | None = None, now: dt.datetime | None = None
+) -> Published:
+    """Publish what was built, if it differs from what is published (or ``force``).
+
+    ``rollback`` ("v3") publishes the content of an earlier version as a new one; the build stays as it is, and nothing
+    replaces the rolled-back figures until the build changes. Raises UsageError where nothing is built, or where the
+    version asked for is not kept.
+    """
+    failpoint("pub.start")
+    now = now or dt.datetime.now(dt.UTC)
+    wanted = None if rollback is None else _version_number(rollback)
+    with build_connection(settings) as connection:
+        connection.execute("SET preserve_insertion_order = true")
+        sweep(settings)
+        current = {tier: manifest(settings, tier) for tier in TIERS}
+        if wanted is not None:
+            for tier in TIERS:
+                found = current[tier]
+                if found is None or wanted not in found.versions:
+                    kept = ", ".join(f"v{one}" for one in (found.versions if found else []))
+                    raise UsageError(f"version v{wanted} is not kept", hint=f"kept: {kept or 'none'}")
+        tables = metric_tables(connection)
+        snapshot.shape(connection, tables, now)
+        fingerprint = snapshot.fingerprint(connection, tables, settings)
+        analyst, public = current["analyst"], current["public"]
+        if (
+            wanted is None
+            and not force
+            and analyst is not None
+            and public is not None
+            and analyst.version == public.version
+            and analyst.source == public.source == fingerprint
+            and all(one.is_whole() for one in (analyst, public))
+        ):
+            return Published(analyst.version, analyst.database, public.database, False)
+        return _make(settings, connection, tables, current, fingerprint, wanted, now)
+
+
+def _make(
+    settings: Settings,
+    connection: Connection,
+    tables: Sequence[MetricTable],
+    current: Mapping[str, Manifest | None],
+    fingerprint: str,
+    rollback: int | None,
+    now: dt.datetime,
+) -> Published:
+    version = next_version(settings)
+    lake = snapshot.lake_state(settings)
+    made: dict[str, Tier] = {}
+    for name in TIERS:
+        tier = Tier(settings, name, version)
+        before = current[name]
+        with contextlib.ExitStack() as opened:
+            if before is not None:
+                opened.enter_context(_attached(connection, tier, before.database, "before"))
+            if rollback is not None:
+                source = tier.folder / f"{version_name(rollback)}.duckdb"
+                opened.enter_context(_attached(connection, tier, source, "wanted"))
+            now_relations = _relations(connection, settings, tables, name, rollback)
+            if name == "analyst":
+                # The analysts' exact numbers decide the vintages of both tiers.
+                restated.find_changes(connection, tables, before="before", now=now_relations)
+                snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
+                restated.find_restatements(connection, before="before", version=version)
+                snapshot.month_states(connection)
+            _write_tier(settings, connection, tier, tables, now_relations, lake, now)
+        tier.settle()
+        made[name] = tier
+    for name, tier in made.items():
+        with memory_connection(settings, threads=1) as reader:
+            exports.write(reader, tier, is_public=name == "public")
+    for name, tier in made.items():
+        before = current[name]
+        tier.prepare_pointers(now, lake, fingerprint, [*(before.versions if before else []), version])
+    failpoint("pub.pointer_tmp")
+    failpoint("pub.pointer")
+    for tier in made.values():
+        tier.point()
+    failpoint("pub.gc")
+    for tier in made.values():
+        collect(tier, keep=settings.published_keep, now=now)
+    return Published(version, made["analyst"].database, made["public"].database, True)
+
+
+def _relations(
+    connection: Connection, settings: Settings, tables: Sequence[MetricTable], tier: str, rollback: int | None
+) -> dict[str, str]:
+    """For each table the relation that holds what this tier will show (all columns but vintage)."""
+    relations = {}
+    for table in tables:
+        if rollback is not None:
+            select = _as_it_was(connection, table)
+        elif tier == "public":
+            users = "shaped_monthly_users" if any(one.name == "monthly_users" for one in tables) else None
+            select = public_select(table, f"shaped_{table.name}", users, settings.min_cell)
+        else:
+            columns = ", ".join(column for column in table.columns if column != "vintage")
+            select = f"SELECT {columns} FROM shaped_{table.name}"  # noqa: S608 names of the build
+        relations[table.name] = f"{tier}_{table.name}"
+        connection.execute(f"DROP TABLE IF EXISTS temp.{tier}_{table.name}")
+        connection.execute(f"CREATE TEMP TABLE {tier}_{table.name} AS {select}")
+    return relations
+
+
+def _as_it_was(connection: Connection, table: MetricTable) -> str:
+    """SQL of a table's rows in the version that is wanted back; the months' states are today's."""
+    columns = [column for column in table.columns if column != "vintage"]
+    if table.name not in restated.tables_of(connection, "wanted"):
+        return f"SELECT {', '.join(columns)} FROM shaped_{table.name} WHERE false"  # noqa: S608 names of the build
+    types = columns_of(connection, f"shaped_{table.name}")
+    there = columns_of(connection, f"wanted.marts.{table.name}")
+    values = ", ".join(
+        "if(own.held_agencies IS NULL, coalesce(times.state, own.state), 'provisional') AS state"
+        if name == "state"
+        else f"own.{name}::{types[name]} AS {name}"
+        if name in there
+        else f"NULL::{types[name]} AS {name}"
+        for name in columns
+    )
+    return (
+        f"SELECT {values} FROM wanted.marts.{table.name} AS own "  # noqa: S608 names of the build
+        "LEFT JOIN time_states AS times ON times.calendar = own.calendar "
+        f"AND times.time_key = own.{table.time_key} AND times.is_month = {table.is_monthly}"
+    )
+
+
+def _write_tier(
+    settings: Settings,
+    connection: Connection,
+    tier: Tier,
+    tables: Sequence[MetricTable],
+    relations: Mapping[str, str],
+    lake: Mapping[str, object],
+    now: dt.datetime,
+) -> None:
+    """Write the tier's database file, closed and complete, under its temporary name."""
+    # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included.
+    connection.execute(f"ATTACH '{_quoted(tier.working_database)}' AS target (STORAGE_VERSION 'v1.0.0')")
+    try:
+        connection.execute("CREATE SCHEMA target.marts")
+        for table in tables:
+            connection.execute(
+                f"""
+                CREATE TABLE target.marts.{table.name} AS
+                SELECT {", ".join(_published_column(name) for name in table.columns)}
+                FROM {relations[table.name]} AS own
+                JOIN vintages AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key}
+                    AND now.is_month = {table.is_monthly}
+                ORDER BY {", ".join(f"own.{key}" for key in table.keys)}
+                """  # noqa: S608 names of the build's tables
+            )
+            restated.write_vintages(connection, table, before="before", target="target")
+        restated.write_restatements(connection, tables, before="before", target="target")
+        snapshot.write_dimensions(connection, target="target")
+        snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
+        snapshot.write_comments(connection, tables, target="target")
+        connection.execute("CHECKPOINT target")
+    finally:
+        connection.execute("DETACH target")
+
+
+def _published_column(name: str) -> str:
+    return "now.vintage::INTEGER AS vintage" if name == "vintage" else f"own.{name}"
+
+
+@contextlib.contextmanager
+def _attached(connection: Connection, tier: Tier, database: Path, alias: str) -> Iterator[None]:
+    """A published file, read under a name of its own: a reader in this process may hold the same file open."""
+    link = tier.working_folder / f"{alias}-{tier.name}.duckdb"
+    link.unlink(missing_ok=True)
+    link.hardlink_to(database)
+    connection.execute(f"ATTACH '{_quoted(link)}' AS {alias} (READ_ONLY)")
+    try:
+        yield
+    finally:
+        connection.execute(f"DETACH {alias}")
+        link.unlink()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _version_number(text: str) -> int:
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise UsageError(f"not a version: {text!r}", hint="such as v12")
+    return int(match[1])

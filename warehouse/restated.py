@@ -1,0 +1,218 @@
+"""Vintages: what changed since the last publication, under which number, and what stood there before.
+
+A month's vintage is 1 at its first publication and grows by one whenever a publication changes a cell of it: a value
+or a status in any monthly table, a row that came or went. Periods have vintages of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from warehouse.connection import Connection
+from warehouse.metric_tables import MetricTable, columns_of
+
+RESTATEMENT_COLUMNS = {
+    "table_name": "VARCHAR",
+    "key": "VARCHAR",
+    "vintage": "INTEGER",
+    "old_value": "DOUBLE",
+    "old_status": "VARCHAR",
+    "new_value": "DOUBLE",
+    "new_status": "VARCHAR",
+    "reason": "VARCHAR",
+    "published_version": "INTEGER",
+}
+OPEN_VINTAGES_KEPT = 5  # an open month may change every minute; what it was is of no lasting use
+_VINTAGE_COLUMNS = "calendar VARCHAR, time_key VARCHAR, is_month BOOLEAN, vintage INTEGER, before INTEGER"
+
+
+def tables_of(connection: Connection, database: str) -> frozenset[str]:
+    """The tables of an attached snapshot's ``marts``; none where it is not attached."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = $name AND schema_name = 'marts'",
+        {"name": database},
+    ).fetchall()
+    return frozenset(name for (name,) in found)
+
+
+def find_changes(connection: Connection, tables: Sequence[MetricTable], *, before: str, now: Mapping[str, str]) -> None:
+    """Compare the snapshot ``before`` with the relations ``now``; leaves two temporary tables.
+
+    ``changed_cells``: table_name, keys, measure, old and new value and status, held agencies of old and new row.
+    ``vintages``: per calendar and month (or period) the vintage from now on and the one before (None: new).
+    """
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE changed_cells (table_name VARCHAR, calendar VARCHAR, time_key VARCHAR, "
+        "is_month BOOLEAN, scope VARCHAR, scope_id VARCHAR, channel VARCHAR, measure VARCHAR, old_value DOUBLE, "
+        "old_status VARCHAR, new_value DOUBLE, new_status VARCHAR, old_held VARCHAR, new_held VARCHAR)"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages ({_VINTAGE_COLUMNS})")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages_before ({_VINTAGE_COLUMNS})")
+    existing = tables_of(connection, before)
+    for table in tables:
+        if table.name in existing:
+            _find_changed_cells(connection, table, f"{before}.marts.{table.name}", now[table.name])
+            for kind in ("", "_vintages"):
+                if table.name + kind in existing:
+                    connection.execute(
+                        f"INSERT INTO vintages_before SELECT calendar, {table.time_key}, {table.is_monthly}, "  # noqa: S608
+                        f"max(vintage), NULL FROM {before}.marts.{table.name}{kind} GROUP BY ALL"
+                    )
+    if "month_states" in existing:
+        # A month whose every row went is in no table any more, and still has had its vintages.
+        connection.execute(
+            f"INSERT INTO vintages_before SELECT calendar, month, true, vintage, NULL FROM {before}.marts.month_states"  # noqa: S608
+        )
+    current = " UNION ".join(
+        f"SELECT calendar, {table.time_key} AS time_key, {table.is_monthly} AS is_month FROM {now[table.name]}"  # noqa: S608
+        for table in tables
+    )
+    connection.execute(
+        f"""
+        INSERT INTO vintages
+        WITH earlier AS (
+            SELECT calendar, time_key, is_month, max(vintage) AS vintage FROM vintages_before GROUP BY ALL
+        ),
+        changed AS (SELECT DISTINCT calendar, time_key, is_month FROM changed_cells)
+        SELECT
+            calendar, time_key, is_month,
+            CASE
+                WHEN earlier.vintage IS NULL THEN 1
+                WHEN changed.calendar IS NULL THEN earlier.vintage
+                ELSE earlier.vintage + 1
+            END,
+            earlier.vintage
+        FROM ({current}) AS present
+        FULL JOIN earlier USING (calendar, time_key, is_month)
+        LEFT JOIN changed USING (calendar, time_key, is_month)
+        """  # noqa: S608
+    )
+
+
+def _find_changed_cells(connection: Connection, table: MetricTable, old: str, new: str) -> None:
+    """One row per cell that differs, of the measures both sides know."""
+    there = columns_of(connection, old)
+    keys = ", ".join(table.keys)
+    for measure in (name for name in table.measures if name in there):
+        connection.execute(
+            f"""
+            INSERT INTO changed_cells
+            SELECT
+                '{table.name}', calendar, {table.time_key}, {table.is_monthly}, scope, scope_id, channel, '{measure}',
+                old.{measure}::DOUBLE, old.{measure}_status, new.{measure}::DOUBLE, new.{measure}_status,
+                old.held_agencies, new.held_agencies
+            FROM {old} AS old FULL JOIN {new} AS new USING ({keys})
+            WHERE
+                old.{measure} IS DISTINCT FROM new.{measure}
+                OR old.{measure}_status IS DISTINCT FROM new.{measure}_status
+            """  # noqa: S608 names of the build's tables
+        )
+
+
+def write_vintages(connection: Connection, table: MetricTable, *, before: str, target: str) -> None:
+    """Make ``<table>_vintages``: those of the snapshot before, and its rows that a new vintage supersedes."""
+    existing = tables_of(connection, before)
+    columns = columns_of(connection, f"{target}.marts.{table.name}")
+    parts = [f"SELECT * FROM {target}.marts.{table.name} WHERE false"]  # noqa: S608
+    if table.name in existing:
+        parts.append(
+            f"SELECT {_aligned(connection, columns, f'{before}.marts.{table.name}')} "  # noqa: S608
+            f"FROM {before}.marts.{table.name} AS own JOIN vintages AS now ON now.calendar = own.calendar "
+            f"AND now.time_key = own.{table.time_key} AND now.is_month = {table.is_monthly} "
+            "WHERE now.vintage <> own.vintage"
+        )
+    if f"{table.name}_vintages" in existing:
+        parts.append(
+            f"SELECT {_aligned(connection, columns, f'{before}.marts.{table.name}_vintages')} "  # noqa: S608
+            f"FROM {before}.marts.{table.name}_vintages AS own"
+        )
+    order = ", ".join((*table.keys, "vintage"))
+    connection.execute(
+        f"CREATE TABLE {target}.marts.{table.name}_vintages AS SELECT own.* FROM ({' UNION ALL '.join(parts)}) AS own "  # noqa: S608
+        f"LEFT JOIN vintages AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key} "
+        f"AND now.is_month = {table.is_monthly} "
+        "LEFT JOIN time_states AS times ON times.calendar = own.calendar "
+        f"AND times.time_key = own.{table.time_key} AND times.is_month = {table.is_monthly} "
+        f"WHERE NOT (coalesce(times.state, '') = 'open' AND own.vintage < now.vintage - {OPEN_VINTAGES_KEPT}) "
+        f"ORDER BY {order}"
+    )
+
+
+def _aligned(connection: Connection, columns: Mapping[str, str], relation: str) -> str:
+    """The columns of an older relation in today's order and types; one it did not have is NULL."""
+    there = columns_of(connection, relation)
+    return ", ".join(
+        f"own.{name}::{kind} AS {name}" if name in there else f"NULL::{kind} AS {name}"
+        for name, kind in columns.items()
+    )
+
+
+def find_restatements(connection: Connection, *, before: str, version: int) -> None:
+    """Temporary table ``restated_now``: a row per changed cell of a month or period published as more than open.
+
+    Wants the temporary tables of find_changes and ``change_kinds`` (see reasons in publish.py).
+    """
+    existing = tables_of(connection, before)
+    # A month's own state; a period has none of its own: its rows say.
+    states = "SELECT NULL::VARCHAR AS calendar, NULL::VARCHAR AS time_key, true AS is_month LIMIT 0"
+    if "month_states" in existing:
+        source = f"{before}.marts.month_states"
+        states = f"SELECT calendar, month AS time_key, true AS is_month FROM {source} WHERE state <> 'open'"  # noqa: S608
+    if "period_totals" in existing:
+        source = f"{before}.marts.period_totals"
+        states += f" UNION SELECT calendar, period, false FROM {source} WHERE state <> 'open'"  # noqa: S608
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE restated_now AS
+        SELECT
+            cell.table_name,
+            json_object(
+                'calendar', cell.calendar, if(cell.is_month, 'month', 'period'), cell.time_key,
+                'scope', cell.scope, 'scope_id', cell.scope_id, 'channel', cell.channel, 'measure', cell.measure
+            )::VARCHAR AS key,
+            vintages.vintage, cell.old_value, cell.old_status, cell.new_value, cell.new_status,
+            CASE
+                WHEN kinds.only_kind IS NOT NULL THEN kinds.only_kind
+                WHEN cell.old_held IS NOT NULL AND cell.old_held IS DISTINCT FROM cell.new_held THEN 'release'
+                WHEN kinds.has_retractions AND coalesce(cell.new_value, 0) < cell.old_value THEN 'retraction'
+                ELSE 'late_events'
+            END AS reason,
+            {int(version)} AS published_version,
+            cell.calendar, cell.time_key, cell.is_month, cell.scope, cell.scope_id, cell.channel, cell.measure
+        FROM changed_cells AS cell
+        INNER JOIN vintages USING (calendar, time_key, is_month)
+        SEMI JOIN ({states}) AS closed USING (calendar, time_key, is_month)
+        CROSS JOIN change_kinds AS kinds
+        """  # noqa: S608
+    )
+
+
+def write_restatements(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:
+    """Make ``restatements``: those of the snapshot before, and this version's, with the values this tier may show."""
+    columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in RESTATEMENT_COLUMNS.items())
+    typed = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
+    connection.execute(f"CREATE TABLE {target}.marts.restatements ({typed})")
+    existing = tables_of(connection, before)
+    if "restatements" in existing:
+        connection.execute(f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {before}.marts.restatements")  # noqa: S608
+    for table in tables:
+        there = columns_of(connection, f"{before}.marts.{table.name}") if table.name in existing else {}
+        for measure in (name for name in table.measures if name in there):
+            keys = " AND ".join(
+                f"{{side}}.{key} = cell.{'time_key' if key == table.time_key else key}" for key in table.keys
+            )
+            # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
+            connection.execute(
+                f"""
+                INSERT INTO {target}.marts.restatements
+                SELECT
+                    cell.table_name, cell.key, cell.vintage,
+                    old.{measure}::DOUBLE, old.{measure}_status, new.{measure}::DOUBLE, new.{measure}_status,
+                    cell.reason, cell.published_version
+                FROM restated_now AS cell
+                LEFT JOIN {before}.marts.{table.name} AS old ON {keys.format(side="old")}
+                LEFT JOIN {target}.marts.{table.name} AS new ON {keys.format(side="new")}
+                WHERE cell.table_name = '{table.name}' AND cell.measure = '{measure}'
+                ORDER BY cell.key
+                """  # noqa: S608
+            )
