@@ -14,6 +14,7 @@ MODULES = (
     "console.catalogue",
     "console.landing",
     "console.pipeline",
+    "console.publishing",
     "console.demo",
     "console.inspect",
 )

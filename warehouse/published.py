@@ -47,12 +47,20 @@ class Manifest:
         return self.database.exists() and current.exists() and current.samefile(self.database)
 
 
+def current(settings: Settings, tier: str = "analyst") -> dict[str, Any] | None:
+    """CURRENT.json of a tier as it is: version, as_of, lake, checksums …; None before the first publication."""
+    try:
+        document: dict[str, Any] = json.loads((settings.published / tier / POINTER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return document
+
+
 def manifest(settings: Settings, tier: str) -> Manifest | None:
     """What is in service in a tier; None before the first publication."""
     folder = settings.published / tier
-    try:
-        document = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    document = current(settings, tier)
+    if document is None:
         return None
     return Manifest(
         folder,

@@ -1,0 +1,91 @@
+"""`mizan` commands: gate, gate release, publish."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.output import JSON_OPTION, note, print_json
+from contracts.errors import GateClosed
+from contracts.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    gate_app = typer.Typer(help="Judge landed batches; release held ones.", invoke_without_command=True)
+    gate_app.callback()(gate)
+    gate_app.command("release")(release)
+    app.add_typer(gate_app, name="gate")
+    app.command("publish")(publish)
+
+
+def gate(context: typer.Context, as_json: bool = JSON_OPTION) -> None:
+    """Judge every landed batch, agency by agency. Exits 3 while a gate is closed."""
+    if context.invoked_subcommand is not None:
+        return
+    from dashboard.validation_report import write_report
+    from expectations.gate import gate as judge_batches
+
+    settings = Settings.load()
+    result = judge_batches(settings)
+    report = write_report(settings)
+    if as_json:
+        print_json({"agencies": result.agencies, "report": report})
+    else:
+        for entry in result.agencies:
+            marks = ", ".join(f"{finding['expectation']}={finding['observed']}" for finding in entry["findings"])
+            typer.echo(f"{entry['verdict']:<9} {entry['agency_id']}  {entry['batch']}  {marks}".rstrip())
+        note(f"{len(result.judged)} judged, {len(result.held)} held; report: {report}")
+    if result.held:
+        names = ", ".join(sorted({entry["agency_id"] for entry in result.held}))
+        raise GateClosed(
+            f"the gate is closed for {names}", hint="mizan gate release BATCH --agency ID --by NAME --reason TEXT"
+        )
+
+
+def release(
+    batch: Annotated[str, typer.Argument(help="The batch, as `mizan gate` names it.")],
+    agency: Annotated[str, typer.Option("--agency", help="The agency whose part of the batch is held.")],
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it may count.")],
+) -> None:
+    """Let a held batch of an agency count, by name and reason."""
+    from contracts.settings import agency_id
+    from dashboard.validation_report import write_report
+    from expectations.gate import release as release_batch
+
+    settings = Settings.load()
+    release_batch(settings, batch, agency_id(agency), by=by, reason=reason)
+    write_report(settings)
+    note(f"released: batch {batch} of {agency}; the next build counts it")
+
+
+def publish(
+    as_json: bool = JSON_OPTION,
+    rollback: Annotated[
+        str | None, typer.Option("--rollback", help="Publish the content of an earlier version, such as v3, anew.")
+    ] = None,
+) -> None:
+    """Publish what was built as a new version of both tiers, if it differs from the version in service."""
+    from expectations.metrics import check_metrics
+    from warehouse.publish import publish as publish_version
+
+    settings = Settings.load()
+    if rollback is None:
+        for warning in check_metrics(settings):
+            note(f"warning: {warning.table}: {warning.rows} rows break {warning.rule}")
+    published = publish_version(settings, rollback=rollback)
+    if as_json:
+        print_json(
+            {
+                "version": published.version,
+                "analyst": published.analyst,
+                "public": published.public,
+                "is_new": published.is_new,
+            }
+        )
+    else:
+        typer.echo(f"v{published.version}  {published.analyst}  {published.public}")
+        if not published.is_new:
+            note("nothing changed since this version")
