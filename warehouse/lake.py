@@ -99,7 +99,7 @@ class Lake:
             handle = DeltaTable(self.location(name), version=version)
         except TableNotFoundError as error:
             raise UsageError(f"there is no lake table {name} at {self.uri}", hint="run: mizan init") from error
-        return Snapshot(name, handle, columns or lake_tables()[name])
+        return Snapshot(name, handle, lake_tables()[name] if columns is None else columns)
 
     def append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append a few rows to a small table (verdicts, outcomes)."""
