@@ -205,8 +205,9 @@ def _day_rows() -> Iterator[Row]:
     numbers: dict[dt.date, list[int]] = {}
     for calendar in CALENDARS:
         for month in all_months(calendar):
-            for offset in range(month.days):
-                numbers.setdefault(month.first_day + offset * one_day, []).append(month_number(month))
+            opens, closes, number = month.first_day, month.following.first_day, month_number(month)
+            for offset in range((closes - opens).days):
+                numbers.setdefault(opens + offset * one_day, []).append(number)
     for day, here in numbers.items():
         after = numbers.get(day + one_day)
         if len(here) == 2 and after is not None and len(after) == 2:

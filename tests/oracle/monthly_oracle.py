@@ -233,11 +233,7 @@ def find_sessions(events: Sequence[Row]) -> list[Visit]:
             continue
         owner, now = (event["agency_id"], event["pid"], event["channel"]), event["occurred_at"]
         running = open_sessions.get(owner)
-        if (
-            running is None
-            or now - running[1] > dt.timedelta(minutes=30)
-            or now - running[0] >= dt.timedelta(hours=24)
-        ):
+        if running is None or now - running[1] > dt.timedelta(minutes=30) or now - running[0] >= dt.timedelta(hours=24):
             found.append(Visit(event, EVERYWHERE, event["pid"]))
             open_sessions[owner] = (now, now)
         else:

@@ -159,7 +159,7 @@ class _Maker:
         sender = sender or self.rng.choice(self.senders)
         source = f"/agencies/{sender}" + self.rng.choice(("", "", "/desk"))
         while True:
-            name = (source, f"e-{self.rng.randrange(self.size * 3)}")
+            name = (source, f"e-{self.rng.randrange(self.size * 3 + 1000)}")
             if name not in self.names:
                 self.names.add(name)
                 return {

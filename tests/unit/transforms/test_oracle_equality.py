@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random_events
 import pytest
+import random_events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lake_bench import LakeBench, as_oracle, assert_equal, expected
