@@ -29,7 +29,17 @@ from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
 from warehouse.connection import Connection, memory_connection
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import PartitionRange, as_said, commit, marks, next_offset, next_offsets, sweep, write_file
+from warehouse.landing_log import (
+    PartitionRange,
+    as_said,
+    commit,
+    marks,
+    next_offset,
+    next_offsets,
+    open_table,
+    sweep,
+    write_file,
+)
 
 # A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
 BATCH_RECORDS = 200_000
@@ -91,8 +101,8 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     landed = Landed()
     key = read_key(settings.platform_key_file)
     lake = Lake(settings)
-    sweep(lake.open("events"))
-    sweep(lake.open("quarantine"))
+    sweep(open_table(lake, "events"))
+    sweep(open_table(lake, "quarantine"))
     if known is None:
         from catalogue.read import known as known_to_catalogue
 
@@ -146,8 +156,8 @@ class _Batch:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self.events: Snapshot = lake.open("events")
-        self.quarantine: Snapshot = lake.open("quarantine")
+        self.events: Snapshot = open_table(lake, "events")
+        self.quarantine: Snapshot = open_table(lake, "quarantine")
         self.records = 0
         self.size = 0
         self._read: Counter[Partition] = Counter()
@@ -249,7 +259,7 @@ class _Batch:
 
     def _reread(self, offsets: dict[str, int]) -> None:
         """Load the table anew: a reader must now see the offsets just committed, or later ones."""
-        seen = self._lake.open("events")
+        seen = open_table(self._lake, "events")
         for name, end in offsets.items():
             if "/" in name and (next_offset(seen, name) or 0) < end:
                 raise Halted("LAKE_VERSION_WENT_BACK", f"{name} was committed up to {end}, but reads as less")

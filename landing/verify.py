@@ -17,7 +17,15 @@ from landing.cluster import Cluster
 from landing.plan import place
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import LandedCommit, commits, live_files, local_folder, missing_entries, next_offsets
+from warehouse.landing_log import (
+    LandedCommit,
+    commits,
+    damaged_entries,
+    live_files,
+    local_folder,
+    next_offsets,
+    open_table,
+)
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,12 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
     proof = Proof()
     lake = Lake(settings)
     for name in ("events", "quarantine"):
-        for entry in missing_entries(lake, name):
+        for entry in damaged_entries(lake, name):
             proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
-    events, quarantine = lake.open("events"), lake.open("quarantine")
-    try:
-        landings = list(commits(lake, "events"))
-        others = list(commits(lake, "quarantine"))
-    except ValueError:
-        return proof
+    if proof.problems:
+        return proof  # what such a log says cannot be held against the files
+    events, quarantine = open_table(lake, "events"), open_table(lake, "quarantine")
+    landings, others = list(commits(lake, "events")), list(commits(lake, "quarantine"))
     ends = _check_tiling(proof, landings, next_offsets(events))
     whole = [_check_files(proof, events, landings), _check_files(proof, quarantine, others)]
     if all(whole):

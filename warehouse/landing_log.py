@@ -25,10 +25,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from deltalake import Schema
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from contracts.errors import Fenced, UsageError
+from contracts.errors import Fenced, Halted, UsageError
 from warehouse.connection import Connection
 from warehouse.lake import Lake, Snapshot, arrow_schema
 
@@ -203,12 +203,12 @@ def commits(lake: Lake, name: str) -> Iterator[LandedCommit]:
                 yield _landed(version, json.loads(said) if isinstance(said, str) else said)
 
 
-def missing_entries(lake: Lake, name: str) -> list[str]:
-    """Names of log entries of the table's versions that are gone or cannot be read."""
-    snapshot = lake.open(name)
-    log = local_folder(snapshot) / "_delta_log"
+def damaged_entries(lake: Lake, name: str) -> list[str]:
+    """Names of a table's log entries that are gone or cannot be read. Looks at the folder alone."""
+    log = Path(lake.location(name)) / "_delta_log"
+    versions = [int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()]
     damaged = []
-    for version in range(snapshot.version + 1):
+    for version in range(max(versions, default=-1) + 1):
         try:
             whole = sum(1 for _ in _entry(log, version)) > 0
         except ValueError:
@@ -216,6 +216,20 @@ def missing_entries(lake: Lake, name: str) -> list[str]:
         if not whole:
             damaged.append(f"{version:020d}.json")
     return damaged
+
+
+def open_table(lake: Lake, name: str) -> Snapshot:
+    """As ``lake.open``; raises Halted where the table's log cannot be read."""
+    try:
+        snapshot = lake.open(name)
+        snapshot.handle.version()
+    except DeltaError as error:
+        entries = damaged_entries(lake, name)
+        where = f"{name}/_delta_log" + (f"/{entries[0]}" if entries else "")
+        raise Halted(
+            "LAKE_LOG_DAMAGED", f"{where}: {type(error).__name__}", hint="see docs/runbooks/halts.md"
+        ) from error
+    return snapshot
 
 
 def live_files(snapshot: Snapshot) -> dict[str, int]:

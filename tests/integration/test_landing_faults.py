@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from landing_stage import Stage, ended, topic, visit
+from landing_stage import Stage, await_stopped, ended, topic, visit
 
 from broker.administration import add_agency
 from contracts.errors import Fenced
@@ -206,10 +206,3 @@ def delete_topic(stage: Stage, agency: str) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     admin.close()
-
-
-def await_stopped(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "Tt":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -1,0 +1,187 @@
+"""Records of a real broker become rows, exactly once, or rejections with their reason; the proof sees any damage."""
+
+import datetime as dt
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from landing_stage import Stage, await_stopped, ended, topic, visit
+
+from broker.administration import add_agency
+from contracts.event import Known
+from contracts.settings import Settings
+from landing.drain import land
+from landing.quarantine import counts, rows
+from landing.verify import verify
+from landing.watch import lag, pending
+from warehouse.lake import Lake
+from warehouse.maintenance import compact
+
+pytestmark = pytest.mark.integration
+CORPUS = Path(__file__).resolve().parents[1] / "corpus"
+
+
+@pytest.fixture
+def stage(broker: Settings, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(broker, tmp_path / "home")
+    yield stage
+    stage.clear()
+
+
+def test_events_land_once_with_their_key_made_anew_and_offsets_in_the_same_commit(stage: Stage):
+    agency = stage.agency()
+    key = "ab" * 32
+    stage.send(agency, [visit(agency, f"e-{i}", data={"user_key": key}) for i in range(50)])
+    assert pending(stage.settings)
+    assert {one.agency_id: one.lag for one in lag(stage.settings)}[agency] == 50
+    code, out, err = stage.run("land", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["events"] >= 50
+    assert sorted(stage.ids(agency)) == sorted(f"e-{i}" for i in range(50))
+    pids = stage.rows("events", f"SELECT DISTINCT pid, agency_id FROM t WHERE agency_id = '{agency}'")
+    assert len(pids) == 1
+    assert len(pids[0][0]) == 16
+    assert not pending(stage.settings)
+    assert json.loads(stage.run("land", "--json")[1])["events"] == 0
+    code, out, _ = stage.run("verify", "--json", "--deep")
+    assert code == 0
+    assert json.loads(out)["ok"] is True
+    holding = [path for path in stage.settings.home.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    assert holding == []
+
+
+def test_the_same_event_again_is_a_duplicate_however_it_is_spelt_and_another_content_a_conflict(stage: Stage):
+    agency = stage.agency(partitions=1)
+    first = visit(agency, "e-1", data={"user_key": "ab" * 32})
+    spelt = json.loads(first)
+    spelt["data"] = dict(reversed(spelt["data"].items()))
+    spelt["time"] = "2020-04-01T15:30:00+03:30"
+    again = json.dumps(spelt, indent=2).encode()
+    escaped = first.replace(b"portal", b"\\u0070ortal")
+    stage.send(agency, [first, again, visit(agency, "e-1", data={"user_key": "cd" * 32})])
+    assert land(stage.settings).duplicates == 1
+    stage.send(agency, [escaped, first, visit(agency, "e-2")])
+    landed = land(stage.settings)
+    assert landed.duplicates == 2
+    assert sorted(stage.ids(agency)) == ["e-1", "e-2"]
+    assert stage.reasons(agency) == ["id_conflict"]
+    assert verify(stage.settings).ok
+
+
+def test_one_id_of_two_agencies_is_two_events(stage: Stage):
+    one, other = stage.agency(), stage.agency()
+    stage.send(one, [visit(one, "e-1")])
+    stage.send(other, [visit(other, "e-1")])
+    land(stage.settings)
+    assert stage.ids(one) == stage.ids(other) == ["e-1"]
+
+
+def test_the_corpus_ends_in_the_lake_or_in_quarantine_and_stops_nothing(stage: Stage):
+    agency = "tax-north"
+    add_agency(stage.settings, agency, partitions=1)
+    stage.agencies.append(agency)
+    expected: Counter[str] = Counter()
+    values = []
+    for folder in sorted(path for path in CORPUS.iterdir() if path.is_dir()):
+        for name, case in json.loads((folder / "expected.json").read_text()).items():
+            headers = [(key, None if text is None else text.encode()) for key, text in case.get("headers", [])]
+            values.append((None if case.get("null") else (folder / name).read_bytes(), headers or None))
+            expected[case["outcome"]] += 1
+    stage.send(agency, [*values, visit(agency, "last")])
+    known = Known(
+        {"passport": None, "ended": dt.date(2019, 1, 1)}, {"qom": "province", "kahak": "district"}, frozenset({"t1"})
+    )
+    landed = land(stage.settings, known=known)
+    accepted = expected.pop("accepted")
+    assert "last" in stage.ids(agency)
+    assert len(stage.ids(agency)) == accepted + 1
+    assert Counter(stage.reasons(agency)) == expected
+    assert landed.security["pii_leak"] == expected["pii_leak"]
+    assert landed.security["source_mismatch"] == expected["source_mismatch"]
+    assert verify(stage.settings).ok
+    found = {row["reason_code"]: row["count"] for row in counts(stage.settings) if row["agency_id"] == agency}
+    assert found == dict(expected)
+    shown = rows(stage.settings, reason="pii_leak", agency=agency)
+    assert len(shown) == expected["pii_leak"]
+    assert not any("0012345679" in json.dumps(row, default=str) for row in shown)
+    assert all(row["what"]["fa"] and row["fix"]["en"] for row in shown)
+    code, out, _ = stage.run("quarantine", "show", "--reason", "tombstone", "--agency", agency, "--json")
+    assert code == 0
+    assert json.loads(out)[0]["reason_code"] == "tombstone"
+
+
+def test_small_files_are_merged_and_every_proof_still_holds(stage: Stage):
+    agency = stage.agency()
+    for batch in range(5):
+        stage.send(agency, [visit(agency, f"e-{batch}-{i}") for i in range(5)] + [b"{"])
+        land(stage.settings)
+    before = sorted(stage.ids(agency))
+    done = compact(stage.settings, fewest_files=2)
+    assert done["events"].files_after == done["quarantine"].files_after == 1
+    assert sorted(stage.ids(agency)) == before
+    proof = verify(stage.settings, deep=True)
+    assert proof.ok, proof.problems
+    # Duplicates are found in the merged file too, and offsets go on from the checkpoint.
+    stage.send(agency, [visit(agency, "e-0-0", data={"user_key": "ab" * 32}), visit(agency, "e-new")])
+    land(stage.settings)
+    assert sorted(stage.ids(agency)) == sorted([*before, "e-new"])
+    assert verify(stage.settings).ok
+
+
+def test_compaction_beside_landing_disturbs_neither(stage: Stage):
+    agency = stage.agency()
+    for batch in range(4):
+        stage.send(agency, [visit(agency, f"e-{batch}")])
+        land(stage.settings)
+    stage.send(agency, [visit(agency, "late")])
+    with ended(stage.start("land", FAULTPOINT="events.pre_commit:stop")) as landing:
+        await_stopped(landing.pid)
+        assert compact(stage.settings, fewest_files=2)["events"].files_after == 1
+        os.kill(landing.pid, signal.SIGCONT)
+        assert landing.wait(timeout=60) == 0
+    assert sorted(stage.ids(agency)) == ["e-0", "e-1", "e-2", "e-3", "late"]
+    assert verify(stage.settings).ok
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "shorter"])
+def test_a_damaged_file_is_named_with_its_offsets(stage: Stage, damage: str):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, f"e-{i}") for i in range(20)])
+    land(stage.settings)
+    path = Path(Lake(stage.settings).open("events").files[0])
+    content = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    else:
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content if damage == "flipped" else content[:-1])
+    code, out, _ = stage.run("verify", "--json")
+    assert code == 4
+    problem = json.loads(out)["problems"][0]
+    assert problem["kind"] == "LAKE_FILE_MISSING"
+    assert path.name in problem["where"]
+    assert f"{topic(agency)}/0 0-19" in problem["hint"]
+
+
+def test_a_log_entry_that_is_gone_is_named(stage: Stage):
+    agency = stage.agency()
+    stage.send(agency, [visit(agency, "e-1")])
+    land(stage.settings)
+    stage.send(agency, [visit(agency, "e-2")])
+    land(stage.settings)
+    (Path(Lake(stage.settings).location("events")) / "_delta_log" / f"{1:020d}.json").unlink()
+    code, out, err = stage.run("verify", "--json")
+    assert code == 4, (out, err)
+    assert "LAKE_LOG_DAMAGED" in {problem["kind"] for problem in json.loads(out)["problems"]}
+
+
+def test_a_home_without_a_broker_says_so(tmp_path: Path, broker: Settings):
+    stage = Stage(broker, tmp_path / "home", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+    proof = verify(stage.settings)
+    assert proof.ok
+    assert "not compared with the broker" in proof.notes[0]
