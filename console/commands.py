@@ -13,6 +13,7 @@ MODULES = (
     "console.events",
     "console.catalogue",
     "console.landing",
+    "console.build",
     "console.pipeline",
     "console.publishing",
     "console.demo",
