@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 
-data = Console(highlight=False, soft_wrap=True)
-notes = Console(stderr=True, highlight=False)
+# Off a terminal (a file, a pipe, CI) there is no width to fit: a table is as wide as its cells.
+WIDE = 160
+data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")
 
