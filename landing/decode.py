@@ -1,11 +1,12 @@
 """From records to rows: good ones in columns, the doubtful one by one through the contract's parser.
 
-The rows of one window gather in the table ``landed`` of an in-memory database that never spills to disk: a
-``user_key`` is re-keyed to its ``pid`` before anything is written anywhere.
+The rows of one batch lie in an in-memory database that never spills to disk: a ``user_key`` is re-keyed to its ``pid``
+before anything is written anywhere.
 """
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import hashlib
 import hmac
@@ -71,7 +72,7 @@ class Rejected:
 
 
 class Decoder:
-    """Decodes chunks of the given topics into the table ``landed`` of ``connection``."""
+    """Decodes a batch of chunks of the given topics into the view ``landed`` of ``connection``."""
 
     def __init__(self, connection: Connection, topics: Sequence[Topic], known: Known, platform_key: bytes) -> None:
         self._connection = connection
@@ -79,63 +80,72 @@ class Decoder:
         self._agencies = [topic.agency_id for topic in topics]
         self._known = known
         self._platform_key = platform_key
-        self._content_key = subkey(platform_key, "payload digest").hex()
+        connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
         self._query = good_rows_query(known.services is not None, known.places is not None)
         self._parameters = self._load_known()
-        self.begin_window()
+        self._skipped: set[int] = set()
+        self.begin_batch()
 
-    def begin_window(self) -> None:
-        """Start an empty window."""
-        columns = {"c": "INTEGER", **_HEAD, **_ENVELOPE, **data_columns(), "payload_digest": "BLOB"}
-        listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE landed ({listed})")
+    def begin_batch(self) -> None:
+        """Start an empty batch."""
         self._chunks: list[Chunk] = []
+        self._tables: list[pa.Table] = []
+        self._first: list[int] = []  # each chunk's first record number within the batch
+        self._count = 0
+        self._connection.execute("DROP VIEW IF EXISTS landed; DROP TABLE IF EXISTS decoded")
 
-    def decode(self, chunk: Chunk, skip: frozenset[tuple[str, int, int]] = frozenset()) -> list[Rejected]:
-        """Add the chunk's good rows to the window; return the rest. Positions in ``skip`` are passed over."""
-        now = dt.datetime.now(dt.UTC)
+    def add(self, chunk: Chunk, skip: frozenset[tuple[str, int, int]] = frozenset()) -> None:
+        """Take a chunk into the batch; positions in ``skip`` are passed over when it is decoded."""
         skipped = {
             i
             for i in range(len(chunk) if skip else 0)
             if (chunk.topics[i], chunk.partitions[i], chunk.offsets[i]) in skip
         }
-        self._connection.register("chunk", self._columns(chunk, skipped))
+        self._tables.append(self._columns(chunk, skipped))
+        self._skipped |= {self._count + i for i in skipped}
+        self._chunks.append(chunk)
+        self._first.append(self._count)
+        self._count += len(chunk)
+
+    def decode(self) -> list[Rejected]:
+        """Make ``landed`` of the batch's good rows; return the rest."""
+        now = dt.datetime.now(dt.UTC)
+        self._connection.register("chunk", pa.concat_tables(self._tables) if self._tables else _CHUNK.empty_table())
         self._connection.execute("SET disabled_optimizers = 'filter_pushdown'")
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE decoded AS {self._query}",
             {"latest": now + FUTURE_ALLOWANCE, **self._parameters},
         )
         self._connection.execute("SET disabled_optimizers = ''")
-        doubtful = self._connection.sql(
-            "SELECT i FROM chunk WHERE i NOT IN (SELECT i FROM decoded) ORDER BY i"
-        ).fetchall()
         accepted: list[dict[str, Any]] = []
         rejected: list[Rejected] = []
-        for (i,) in doubtful:
-            if i in skipped:
+        for (i,) in self._connection.sql("SELECT i FROM chunk ANTI JOIN decoded USING (i) ORDER BY i").fetchall():
+            if i in self._skipped:
                 continue
-            judged = self._judge(chunk, i, now)
+            judged = self._judge(i, now)
             if isinstance(judged, Event):
-                accepted.append({**self._place(chunk, i), **_row(judged)})
+                accepted.append({**self._place(i), **_row(judged)})
             else:
-                rejected.append(self.rejected(chunk, i, judged))
+                rejected.append(self.rejected(i, judged))
+        self._connection.unregister("chunk")
+        self._tables.clear()
+        self._skipped.clear()
         if accepted:
             self._connection.register("judged", pa.Table.from_pylist(accepted, schema=arrow_schema(_DECODED)))
             self._connection.execute("INSERT INTO decoded BY NAME SELECT * FROM judged")
             self._connection.unregister("judged")
-        self._connection.unregister("chunk")
         self._rekey()
-        self._chunks.append(chunk)
         return rejected
 
-    def conflict(self, chunk_number: int, i: int) -> Rejected:
+    def conflict(self, i: int) -> Rejected:
         """The rejection of an accepted record whose id came before with another content."""
-        return self.rejected(self._chunks[chunk_number], i, Rejection("id_conflict", "domain", ""))
+        return self.rejected(i, Rejection("id_conflict", "domain", ""))
 
-    def rejected(self, chunk: Chunk, i: int, rejection: Rejection) -> Rejected:
+    def rejected(self, number: int, rejection: Rejection) -> Rejected:
         """The quarantine's view of one record."""
+        chunk, i = self._find(number)
         value = chunk.values[i]
         return Rejected(
             chunk.topics[i],
@@ -151,17 +161,23 @@ class Decoder:
             excerpt(value) if value is not None and len(value) <= event_contract().max_value_bytes else "",
         )
 
-    def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
-        topic = self._topics[chunk.topics[i]]
-        record = Record(chunk.values[i], self._agencies[topic], tuple(chunk.headers[i] or ()))
+    def _find(self, number: int) -> tuple[Chunk, int]:
+        at = bisect.bisect_right(self._first, number) - 1
+        return self._chunks[at], number - self._first[at]
+
+    def _judge(self, number: int, now: dt.datetime) -> Event | Rejection:
+        chunk, i = self._find(number)
+        agency = self._agencies[self._topics[chunk.topics[i]]]
         try:
-            return parse(record, now, self._known)
+            return parse(Record(chunk.values[i], agency, tuple(chunk.headers[i] or ())), now, self._known)
         except Exception as error:
             # The parser promises never to raise: this is our fault, the record waits for its mending.
             return Rejection("internal_error", "wire", type(error).__name__)
 
-    def _place(self, chunk: Chunk, i: int) -> dict[str, Any]:
-        return {"i": i, "t": self._topics[chunk.topics[i]], "p": chunk.partitions[i], "o": chunk.offsets[i]}
+    def _place(self, number: int) -> dict[str, Any]:
+        chunk, i = self._find(number)
+        topic = self._topics[chunk.topics[i]]
+        return {"i": number, "t": topic, "p": chunk.partitions[i], "o": chunk.offsets[i]}
 
     def _columns(self, chunk: Chunk, skipped: set[int]) -> pa.Table:
         plain = [headers is None or _only_json_type(headers) for headers in chunk.headers]
@@ -170,7 +186,7 @@ class Decoder:
         topics = pa.array([self._topics[topic] for topic in chunk.topics], pa.int32())
         return pa.table(
             [
-                pa.array(range(len(chunk)), pa.int32()),
+                pa.array(range(self._count, self._count + len(chunk)), pa.int32()),
                 topics,
                 pa.array(chunk.partitions, pa.int32()),
                 pa.array(chunk.offsets, pa.int64()),
@@ -182,7 +198,7 @@ class Decoder:
         )
 
     def _rekey(self) -> None:
-        """Move ``decoded`` into the window: user_key becomes pid, the content its digest."""
+        """The view ``landed``: ``decoded`` with the pid in place of the user_key, and the digest of the content."""
         found = self._connection.sql("SELECT DISTINCT pid FROM decoded WHERE pid IS NOT NULL").to_arrow_table()
         keys: list[str] = found.column(0).to_pylist()
         if len(self._pids) + len(keys) > REMEMBERED_KEYS:
@@ -191,24 +207,22 @@ class Decoder:
         for key in keys:
             if key not in known:
                 known[key] = pid(self._platform_key, key)
-        self._connection.register(
-            "pids", pa.table({"user_key": found.column(0), "pid": pa.array([known[key] for key in keys], pa.binary())})
-        )
-        others = [name for name in data_columns() if name != "pid"]
-        columns = ["i", "t", "p", "o", *_ENVELOPE, *others]
-        listed = ", ".join(f'decoded."{name}"' for name in columns)
-        # The key comes as a parameter. Cut to half, SHA-256 of key and content cannot be extended by an attacker.
+        table = pa.table({"user_key": found.column(0), "pid": pa.array([known[key] for key in keys], pa.binary())})
+        self._connection.register("found_pids", table)
+        self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
+        self._connection.unregister("found_pids")
+        listed = ", ".join(f'decoded."{name}"' for name in _DECODED if name != "pid")
+        # A view, so that the digest is computed once, when the row is written, and for the few repeated ids. Cut to
+        # half, SHA-256 of key and content cannot be extended by an attacker.
+        content = digest_content().replace('"pid"', 'decoded."pid"')
         self._connection.execute(
             f"""
-            INSERT INTO landed BY NAME
-            SELECT {len(self._chunks)} AS c, {listed}, pids.pid AS pid,
-                unhex(substr(sha256(concat($key, {digest_content()})), 1, 32)) AS payload_digest
+            CREATE OR REPLACE TEMP VIEW landed AS
+            SELECT decoded.rowid AS r, {listed}, pids.pid AS pid,
+                unhex(substr(sha256(concat(getvariable('content_key'), {content})), 1, 32)) AS payload_digest
             FROM decoded LEFT JOIN pids ON pids.user_key = decoded.pid
-            """.replace('"pid" ||', 'decoded."pid" ||'),  # noqa: S608
-            {"key": self._content_key},
+            """  # noqa: S608 our own column names
         )
-        self._connection.unregister("pids")
-        self._connection.execute("DROP TABLE decoded")
 
     def _load_known(self) -> dict[str, Any]:
         """What the catalogue knows, as the fragments that records hold: enumerations, and parameters of the query."""

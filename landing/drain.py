@@ -139,7 +139,6 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
         for chunk in reader.chunks():
             failpoint("read")
             batch.take(decoder, chunk)
-            failpoint("decode")
             if batch.records >= most or batch.size >= BATCH_BYTES:
                 batch.land(connection, decoder, plan, dict(reader.position), landed)
                 batch = _Batch(lake)
@@ -178,11 +177,11 @@ class _Batch:
         self._recorded = recorded(connection, self.quarantine, pending)
 
     def take(self, decoder: Decoder, chunk: Chunk) -> None:
-        """Decode one chunk into the batch."""
+        """Take one chunk into the batch."""
         self.records += len(chunk)
         self.size += chunk.size
         self._read.update(zip(chunk.topics, chunk.partitions, strict=True))
-        self._rejected += decoder.decode(chunk, self._recorded)
+        decoder.add(chunk, self._recorded)
 
     def land(
         self, connection: Connection, decoder: Decoder, plan: Plan, ends: dict[Partition, int], landed: Landed
@@ -194,9 +193,11 @@ class _Batch:
         for partition in touched:
             if (next_offset(self.events, place(*partition)) or 0) != self._starts[partition]:
                 raise Fenced(f"{place(*partition)} was landed by another writer", hint="run it again: it plans anew")
+        self._rejected = decoder.decode()
+        failpoint("decode")
         batch_id, landed_at = _new_batch()
         repeats = take_out_repeats(connection, self.events)
-        self._rejected += [decoder.conflict(chunk, i) for chunk, i in repeats.conflicts]
+        self._rejected += [decoder.conflict(i) for i in repeats.conflicts]
         parts = self._parts(
             connection, plan, touched, {(plan.topics[t].name, p): count for (t, p), count in repeats.duplicates.items()}
         )
@@ -219,7 +220,7 @@ class _Batch:
         failpoint("events.post_commit")
         self._reread(offsets)
         connection.execute("DROP TABLE landed_topics")
-        decoder.begin_window()
+        decoder.begin_batch()
         landed.lake_version = version
         landed.batches.append(batch_id)
         landed.security.update(metrics)
@@ -270,7 +271,7 @@ class _Batch:
         connection.execute("CREATE OR REPLACE TEMP TABLE landed_topics (t INTEGER, topic VARCHAR)")
         names = [(number, topic.name) for number, topic in enumerate(plan.topics)]
         connection.executemany("INSERT INTO landed_topics VALUES (?, ?)", names)
-        counted = connection.sql("SELECT t, p, count(*) FROM landed GROUP BY t, p").fetchall()
+        counted = connection.sql("SELECT t, p, count(*) FROM decoded GROUP BY t, p").fetchall()
         rows = {(plan.topics[t].name, p): count for t, p, count in counted}
         aside = Counter((one.topic, one.partition) for one in self._rejected)
         aside.update((t, p) for t, p, offset in self._recorded if offset < touched.get((t, p), 0))
@@ -322,7 +323,7 @@ def _event_rows(batch_id: str, landed_at: dt.datetime) -> str:
 def _agencies(connection: Connection) -> dict[str, dict[str, Any]]:
     """Per agency with accepted rows: how many, and the first and last instant: what the commit touches."""
     rows = connection.sql(
-        "SELECT agency_id, count(*), min(occurred_at), max(occurred_at) FROM landed GROUP BY agency_id"
+        "SELECT agency_id, count(*), min(occurred_at), max(occurred_at) FROM decoded GROUP BY agency_id"
     ).fetchall()
     return {
         agency: {"rows": count, "first": first.isoformat(), "last": last.isoformat()}

@@ -11,7 +11,7 @@ import pytest
 from contracts.event import Event, Known, Record, parse
 from landing.cluster import Topic
 from landing.consumer import Chunk
-from landing.decode import Decoder
+from landing.decode import Decoder, Rejected
 from warehouse.connection import memory_connection
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
@@ -49,6 +49,11 @@ def decoder() -> Iterator[Decoder]:
     connection.close()
 
 
+def decode(decoder: Decoder, chunk: Chunk) -> list[Rejected]:
+    decoder.add(chunk)
+    return decoder.decode()
+
+
 @pytest.mark.parametrize(("name", "value", "headers", "outcome"), CASES, ids=[case[0] for case in CASES])
 def test_the_parser_gives_each_case_its_outcome(name, value, headers, outcome):
     judged = parse(Record(value, AGENCY, tuple(headers or ())), dt.datetime.now(dt.UTC), KNOWN)
@@ -56,12 +61,12 @@ def test_the_parser_gives_each_case_its_outcome(name, value, headers, outcome):
 
 
 def test_landing_gives_each_case_its_outcome(decoder):
-    decoder.begin_window()
+    decoder.begin_batch()
     values = [value for _, value, _, _ in CASES]
     count = len(values)
     headers = [headers for _, _, headers, _ in CASES]
     chunk = Chunk([TOPIC] * count, [0] * count, list(range(count)), values, headers, [0] * count)
-    rejected = {one.offset: one for one in decoder.decode(chunk)}
+    rejected = {one.offset: one for one in decode(decoder, chunk)}
     accepted = {row[0] for row in decoder._connection.sql("SELECT o FROM landed").fetchall()}
     assert accepted.isdisjoint(rejected)
     assert accepted | rejected.keys() == set(range(count))
@@ -70,12 +75,12 @@ def test_landing_gives_each_case_its_outcome(decoder):
 
 
 def test_what_quarantine_keeps_of_a_record_holds_none_of_its_values(decoder):
-    decoder.begin_window()
+    decoder.begin_batch()
     values: list[bytes | None] = [value for _, value, _, outcome in CASES if outcome == "pii_leak"]
     assert values
     count = len(values)
     chunk = Chunk([TOPIC] * count, [0] * count, list(range(count)), values, [None] * count, [0] * count)
-    for one in decoder.decode(chunk):
+    for one in decode(decoder, chunk):
         kept = f"{one.detail} {one.excerpt}"
         assert not any(leak in kept for leak in ("0012345679", "09123456789", "a@b.ir", "001-234567-9"))
 
