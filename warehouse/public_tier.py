@@ -18,6 +18,8 @@ _TOGETHER = {
     ("monthly_transactions", "duration_p90"): ("completed",),
     ("monthly_visits", "visits_per_active_user"): ("visits",),
 }
+# Numbers of all channels that a channel's row repeats: no zero of theirs is structural.
+_OF_ALL_CHANNELS = frozenset({"total_transactions"})
 
 
 def public_select(table: MetricTable, source: str, users: str | None, k: int) -> str:
@@ -52,7 +54,5 @@ def public_select(table: MetricTable, source: str, users: str | None, k: int) ->
 
 
 def _too_few(measure: str, k: int) -> str:
-    return (
-        f"(own.{measure}_status = 'value' AND coalesce(own.{measure}_keys, 0) < {int(k)} "
-        f"AND NOT (own.channel_is_foreign AND own.{measure} = 0))"
-    )
+    structural = "false" if measure in _OF_ALL_CHANNELS else f"(own.channel_is_foreign AND own.{measure} = 0)"
+    return f"(own.{measure}_status = 'value' AND coalesce(own.{measure}_keys, 0) < {int(k)} AND NOT {structural})"

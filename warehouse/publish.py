@@ -51,28 +51,47 @@ def publish(
     with build_connection(settings) as connection:
         connection.execute("SET preserve_insertion_order = true")
         sweep(settings)
-        current = {tier: manifest(settings, tier) for tier in TIERS}
+        before = {tier: manifest(settings, tier) for tier in TIERS}
         if wanted is not None:
-            for tier in TIERS:
-                found = current[tier]
-                if found is None or wanted not in found.versions:
-                    kept = ", ".join(f"v{one}" for one in (found.versions if found else []))
-                    raise UsageError(f"version v{wanted} is not kept", hint=f"kept: {kept or 'none'}")
+            _check_kept(before, wanted)
         tables = metric_tables(connection)
         snapshot.shape(connection, tables, now)
         fingerprint = snapshot.fingerprint(connection, tables, settings)
-        analyst, public = current["analyst"], current["public"]
-        if (
-            wanted is None
-            and not force
-            and analyst is not None
-            and public is not None
-            and analyst.version == public.version
-            and analyst.source == public.source == fingerprint
-            and all(one.is_whole() for one in (analyst, public))
-        ):
-            return Published(analyst.version, analyst.database, public.database, False)
-        return _make(settings, connection, tables, current, fingerprint, wanted, now)
+        standing = _in_service(before, fingerprint)
+        if standing is not None and wanted is None and not force:
+            return standing
+        return _make(settings, connection, tables, before, fingerprint, wanted, now)
+
+
+def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Published | None:
+    """The version in service if it already is what ``publish`` would make; None if there is something to publish."""
+    with build_connection(settings) as connection:
+        tables = metric_tables(connection)
+        snapshot.shape(connection, tables, now or dt.datetime.now(dt.UTC))
+        fingerprint = snapshot.fingerprint(connection, tables, settings)
+    return _in_service({tier: manifest(settings, tier) for tier in TIERS}, fingerprint)
+
+
+def _in_service(current: Mapping[str, Manifest | None], fingerprint: str) -> Published | None:
+    """Both tiers at one version, made of this very build, with every pointer in place; else None."""
+    analyst, public = current["analyst"], current["public"]
+    if (
+        analyst is None
+        or public is None
+        or analyst.version != public.version
+        or {analyst.source, public.source} != {fingerprint}
+        or not (analyst.is_whole() and public.is_whole())
+    ):
+        return None
+    return Published(analyst.version, analyst.database, public.database, False)
+
+
+def _check_kept(current: Mapping[str, Manifest | None], wanted: int) -> None:
+    for found in current.values():
+        kept = found.versions if found else []
+        if wanted not in kept:
+            listed = ", ".join(f"v{one}" for one in kept)
+            raise UsageError(f"version v{wanted} is not kept", hint=f"kept: {listed or 'none'}")
 
 
 def _make(

@@ -29,6 +29,7 @@ class Build:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         with build_connection(settings) as connection:
+            connection.execute("BEGIN")
             for shelf in ("dimensions", "facts", "metrics"):
                 for model in models(shelf).values():
                     connection.execute(model.ddl)
@@ -44,6 +45,7 @@ class Build:
                 "INSERT INTO dim_month (calendar, month, month_no, name_fa, name_en) "
                 "VALUES ('jalali', '1399-01', 16788, 'فروردین', 'Farvardin')"
             )
+            connection.execute("COMMIT")
 
     def put(
         self, table: str, time: str = "1399-01", channel: str = "all", keys: int | None = None, **cell: Any

@@ -39,7 +39,7 @@ while True:
     looks += 1
     if over:
         break
-    time.sleep(0.1)
+    time.sleep(0.5)
 print(json.dumps({"last": last, "seen": seen, "looks": looks}))
 """
 

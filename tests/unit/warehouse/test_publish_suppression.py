@@ -66,6 +66,14 @@ def test_a_channel_the_service_does_not_have_is_a_zero_that_is_shown(settings, b
     ]
 
 
+def test_a_total_repeated_in_such_a_channel_is_no_structural_zero(settings, build, look):
+    cell = {"transactions": 0, "total_transactions": 0}
+    build.put("monthly_channel_share", channel="phone", scope="service", scope_id="passport", keys=0, **cell)
+    publish(settings)
+    shares = "SELECT transactions, total_transactions, share_status FROM marts.monthly_channel_share"
+    assert look(shares, "public") == [(0, None, "suppressed")]
+
+
 def test_what_is_computed_from_a_withheld_number_is_withheld_with_it(settings, build, look):
     build.put("monthly_channel_share", transactions=4, total_transactions=40, share=0.1, users_share=0.5)
     build.run("UPDATE monthly_channel_share_v1 SET transactions_keys = 4")
