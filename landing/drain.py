@@ -8,6 +8,7 @@ next one reads the same offsets again and keeps the verdicts that were recorded.
 from __future__ import annotations
 
 import datetime as dt
+import resource
 import secrets
 import time
 from collections import Counter
@@ -42,8 +43,8 @@ from warehouse.landing_log import (
 )
 
 # A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
-BATCH_RECORDS = 200_000
-BATCH_BYTES = 96 * 2**20
+BATCH_RECORDS = 100_000
+BATCH_BYTES = 64 * 2**20
 MEMORY_LIMIT = "600MB"
 
 
@@ -97,6 +98,8 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     ``known`` stands in for the catalogue in tests. Raises LandingHalted (exit 4) after landing everything else where
     a partition halts, Fenced (exit 5) where another writer came first, TryAgain where Kafka does not answer.
     """
+    # A core dump would hold keys and payloads.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     begun = time.monotonic()
     landed = Landed()
     key = read_key(settings.platform_key_file)
@@ -114,7 +117,8 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
         _pass(settings, lake, cluster, known, key, landed)
         if not until_empty or landed.offsets == before:
             break
-    _note_outcome(lake, landed, time.monotonic() - begun)
+    if landed.offsets or landed.halts:
+        _note_outcome(lake, landed, time.monotonic() - begun)
     failpoint("exit")
     if landed.halts:
         raise LandingHalted(landed)

@@ -129,17 +129,18 @@ def write_file(
     invisible until a commit names it.
     """
     folder = local_folder(snapshot)
-    path = folder / name
+    path, draft = folder / name, folder / f"{name}.draft"
     # The path is our own; COPY takes no parameter there.
-    target = str(path).replace("'", "''")
+    target = str(draft).replace("'", "''")
     connection.execute(
         f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
     )
-    metadata = pq.read_metadata(path)
+    metadata = pq.read_metadata(draft)
     if metadata.num_rows == 0:
-        path.unlink()
+        draft.unlink()
         return None
-    _fsync(path)
+    _fsync(draft)
+    draft.rename(path)
     _fsync(folder)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -185,3 +185,15 @@ def test_a_home_without_a_broker_says_so(tmp_path: Path, broker: Settings):
     proof = verify(stage.settings)
     assert proof.ok
     assert "not compared with the broker" in proof.notes[0]
+
+
+def test_a_step_that_landed_something_leaves_one_row_that_adds_up(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, "e-1"), visit(agency, "e-2"), b"{", None])
+    land(stage.settings)
+    land(stage.settings)
+    outcomes = stage.rows("outcomes", "SELECT step, rows_in, rows_out, rows_aside, result FROM t WHERE step = 'land'")
+    assert len(outcomes) == 1
+    _, rows_in, rows_out, rows_aside, result = outcomes[0]
+    assert rows_in == rows_out + rows_aside
+    assert result == "done"
