@@ -32,8 +32,8 @@ def _page() -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; nothing here is entered by hand. A speed is a ratio against the baseline of the same run;",
-        "the unit of cost is CPU-seconds per million events. Machines are shared and noisy: read ratios, not seconds.",
+        "Written by `make bench`; nothing here is entered by hand. A speed is a ratio against the baseline of the",
+        "same run; the unit of cost is CPU-seconds per million events. Machines are shared and noisy: read ratios.",
         "",
         f"Machine: {os.cpu_count()} cores, {_memory_gib()} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
@@ -45,7 +45,8 @@ def _page() -> str:
             continue
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        lines += ["", f"## {name.replace('_', ' ')}", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+        lines += ["", f"## {name.replace('_', ' ')}", ""]
+        lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
