@@ -1,4 +1,4 @@
-"""`make bench`: run every benchmark once and write docs/benchmarks.md. Each figure stands beside its baseline of the same run."""
+"""`make bench`: run every benchmark once and write docs/benchmarks.md, each figure beside its baseline."""
 
 from __future__ import annotations
 

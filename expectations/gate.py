@@ -176,15 +176,20 @@ def _pending(
 
 def _batches_since(events: Snapshot, version: int) -> list[str] | None:
     """Batches that commits after ``version`` name; None where a commit wrote rows without naming its batch."""
+    from warehouse.landing_log import METADATA
+
     if events.version <= version:
         return []
     batches = []
     for commit in events.handle.history(limit=events.version - version):
-        if commit.get("version", 0) <= version or commit.get("operation") != "WRITE":
+        if commit.get("version", 0) <= version:
             continue
-        if not commit.get("batch_id"):
+        if METADATA in commit:
+            # Compaction and accepted losses are commits too; they bring no batch.
+            batch = json.loads(commit[METADATA]).get("batch_id")
+            batches += [str(batch)] if batch else []
+        elif commit.get("operation") == "WRITE":
             return None
-        batches.append(str(commit["batch_id"]))
     return batches
 
 

@@ -14,6 +14,7 @@ from contracts.errors import UsageError
 from contracts.settings import Settings
 from expectations.gate import GateResult, gate, release, standing
 from warehouse.lake import Lake, arrow_schema
+from warehouse.landing_log import METADATA
 
 NOON = dt.datetime(2020, 4, 1, 12, tzinfo=dt.UTC)
 
@@ -188,7 +189,7 @@ def commit(settings: Settings, rows: list[dict[str, Any]], batch: str) -> None:
 
     snapshot = Lake(settings).open("events")
     table = pa.Table.from_pylist(rows, schema=arrow_schema(snapshot.columns))
-    properties = CommitProperties(custom_metadata={"batch_id": batch})
+    properties = CommitProperties(custom_metadata={METADATA: json.dumps({"batch_id": batch})})
     write_deltalake(snapshot.handle, table, mode="append", commit_properties=properties)
 
 
@@ -199,6 +200,12 @@ def test_only_batches_whose_events_are_committed_are_judged(settings, catalogue,
     assert verdicts(gate(settings, catalogue=catalogue)) == {("agency-a", "b1"): "passed"}
     commit(settings, [event(batch="b2", service_id="withdrawn")], "b2")
     assert verdicts(gate(settings, catalogue=catalogue)) == {("agency-a", "b2"): "held"}
+
+
+def test_compaction_brings_no_batch(settings, catalogue, event):
+    commit(settings, [event()], "b1")
+    commit(settings, [], "")
+    assert verdicts(gate(settings, catalogue=catalogue)) == {("agency-a", "b1"): "passed"}
 
 
 def test_a_batch_of_rejects_alone_is_judged(settings, catalogue, event, rejected):
