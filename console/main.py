@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -23,6 +24,10 @@ def main() -> None:
     from console import commands
 
     commands.register(app)
+    # Our own words alone: what client libraries log of a connection is no news to an operator.
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("mizan: %(message)s"))
+    logging.getLogger("mizan").addHandler(handler)
     try:
         app()
     except MizanError as error:

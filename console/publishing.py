@@ -68,16 +68,9 @@ def publish(
     ] = None,
 ) -> None:
     """Publish what was built as a new version of both tiers, if it differs from the version in service."""
-    from expectations.metrics import check_metrics
-    from warehouse.publish import in_service
-    from warehouse.publish import publish as publish_version
+    from pipeline.steps import publish_marts
 
-    settings = Settings.load()
-    # Judging takes seconds; what is in service already has been judged.
-    if rollback is None and in_service(settings) is None:
-        for warning in check_metrics(settings):
-            note(f"warning: {warning.table}: {warning.rows} rows break {warning.rule}")
-    published = publish_version(settings, rollback=rollback)
+    published = publish_marts(Settings.load(), rollback=rollback)
     if as_json:
         print_json(
             {

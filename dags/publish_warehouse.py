@@ -26,7 +26,7 @@ def publish_warehouse() -> None:
     def publish() -> int:
         from pipeline.steps import publish_marts
 
-        return publish_marts()
+        return publish_marts().version
 
     publish()
 

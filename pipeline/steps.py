@@ -5,13 +5,20 @@ Every step takes its work list from the lake or the build database, so it may be
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.errors import GateClosed, UsageError
 from contracts.reporting_time import Month, parse_month
 from contracts.settings import Settings
 from pipeline import progress
+
+if TYPE_CHECKING:
+    from warehouse.publish import Published
+
+log = logging.getLogger("mizan.pipeline")
 
 
 @dataclass(frozen=True)
@@ -85,12 +92,14 @@ def land_events(settings: Settings | None = None) -> LandedStep:
 
 
 def gate_batches(settings: Settings | None = None) -> list[str]:
-    """Judge every landed batch that has no verdict; the agencies and batches that are held, as words."""
+    """Judge every landed batch that has no verdict, write the report; what is held, as words: agency and batch."""
+    from dashboard.validation_report import write_report
     from expectations.gate import gate
 
     settings = settings or Settings.load()
     before = progress.landed_state(settings)
     held = [f"{entry['agency_id']} {entry['batch']}" for entry in gate(settings).held]
+    write_report(settings)
     progress.note(settings, "gate", before)
     return held
 
@@ -113,19 +122,22 @@ def refresh_month(label: str, settings: Settings | None = None) -> None:
     build_month(settings or Settings.load(), parse_month(label))
 
 
-def publish_marts(settings: Settings | None = None) -> int:
-    """Publish a new version if the marts changed; the version that is current. GateClosed when the metrics fail."""
+def publish_marts(settings: Settings | None = None, *, rollback: str | None = None) -> Published:
+    """Publish a new version if the marts changed. Raises GateClosed when the metrics fail; warnings go to the log."""
     from expectations.metrics import check_metrics
     from transforms.refresh import pending_months
-    from warehouse.publish import publish
+    from warehouse.publish import in_service, publish
 
     settings = settings or Settings.load()
     facts = progress.noted(settings, "facts")
-    check_metrics(settings)
-    version = publish(settings).version
-    if not pending_months(settings):
+    # Judging takes seconds; what is in service already has been judged.
+    if rollback is None and in_service(settings) is None:
+        for warning in check_metrics(settings):
+            log.warning("%s: %d rows break %s", warning.table, warning.rows, warning.rule)
+    published = publish(settings, rollback=rollback)
+    if rollback is None and not pending_months(settings):
         progress.note(settings, "publish", facts)
-    return version
+    return published
 
 
 def compact_lake(settings: Settings | None = None) -> None:
@@ -173,7 +185,7 @@ def run(settings: Settings) -> int:
     before = progress.counted_state(settings)
     update(settings)
     progress.note(settings, "facts", before)
-    version = publish_marts(settings)
+    version = publish_marts(settings).version
     if held:
         raise GateClosed(f"version {version} is published without {', '.join(held)}", hint="mizan gate release")
     return version
