@@ -4,35 +4,8 @@
 --              its (scope, scope_id), in whatever channel
 -- Grain        one row per (calendar, scope, scope_id, channel)
 -- Not          widened by declarations: a declared month without events has a row of its own
-WITH months AS (
-    SELECT DISTINCT
-        'jalali' AS calendar,
-        jalali_no AS month_no,
-        channel,
-        province,
-        county,
-        district,
-        ministry_id,
-        agency_id,
-        service_id
-    FROM fct_activity
-    UNION ALL
-    SELECT DISTINCT
-        'gregorian' AS calendar,
-        gregorian_no AS month_no,
-        channel,
-        province,
-        county,
-        district,
-        ministry_id,
-        agency_id,
-        service_id
-    FROM fct_activity
-),
-
-cells AS (
+WITH cells AS (
     SELECT
-        calendar,
         CASE
             WHEN GROUPING(province) = 0 THEN 'province'
             WHEN GROUPING(county) = 0 THEN 'county'
@@ -52,25 +25,47 @@ cells AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        MIN(month_no) AS first_no,
-        MAX(month_no) AS last_no
-    FROM months
+        MIN(jalali_no) AS jalali_first,
+        MAX(jalali_no) AS jalali_last,
+        MIN(gregorian_no) AS gregorian_first,
+        MAX(gregorian_no) AS gregorian_last
+    FROM fct_activity
     GROUP BY GROUPING SETS (
-        (calendar),
-        (calendar, channel),
-        (calendar, province),
-        (calendar, province, channel),
-        (calendar, county),
-        (calendar, county, channel),
-        (calendar, district),
-        (calendar, district, channel),
-        (calendar, ministry_id),
-        (calendar, ministry_id, channel),
-        (calendar, agency_id),
-        (calendar, agency_id, channel),
-        (calendar, service_id),
-        (calendar, service_id, channel)
+        (),
+        (channel),
+        (province),
+        (province, channel),
+        (county),
+        (county, channel),
+        (district),
+        (district, channel),
+        (ministry_id),
+        (ministry_id, channel),
+        (agency_id),
+        (agency_id, channel),
+        (service_id),
+        (service_id, channel)
     )
+),
+
+spans AS (
+    SELECT
+        'jalali' AS calendar,
+        scope,
+        scope_id,
+        channel,
+        jalali_first AS first_no,
+        jalali_last AS last_no
+    FROM cells
+    UNION ALL
+    SELECT
+        'gregorian' AS calendar,
+        scope,
+        scope_id,
+        channel,
+        gregorian_first AS first_no,
+        gregorian_last AS last_no
+    FROM cells
 )
 
 SELECT
@@ -80,5 +75,5 @@ SELECT
     channel,
     first_no,
     MAX(last_no) OVER (PARTITION BY calendar, scope, scope_id) AS last_no
-FROM cells
-WHERE scope_id IS NOT NULL
+FROM spans
+WHERE scope_id IS NOT NULL AND first_no IS NOT NULL

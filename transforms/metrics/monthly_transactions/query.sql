@@ -84,8 +84,7 @@ totals AS (
     GROUP BY month_no, scope, scope_id, channel
 ),
 
--- Percentiles over counts per duration: exact, and small where durations repeat.
-by_duration AS (
+durations AS (
     SELECT
         month_no,
         CASE
@@ -107,58 +106,25 @@ by_duration AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        duration_seconds,
-        COUNT(*) AS transactions
+        QUANTILE_CONT(duration_seconds, [0.5, 0.9]) AS percentiles
     FROM transactions
     WHERE kind = 'completed' AND duration_seconds IS NOT NULL
     GROUP BY GROUPING SETS (
-        (month_no, duration_seconds),
-        (month_no, duration_seconds, channel),
-        (month_no, duration_seconds, province),
-        (month_no, duration_seconds, province, channel),
-        (month_no, duration_seconds, county),
-        (month_no, duration_seconds, county, channel),
-        (month_no, duration_seconds, district),
-        (month_no, duration_seconds, district, channel),
-        (month_no, duration_seconds, ministry_id),
-        (month_no, duration_seconds, ministry_id, channel),
-        (month_no, duration_seconds, agency_id),
-        (month_no, duration_seconds, agency_id, channel),
-        (month_no, duration_seconds, service_id),
-        (month_no, duration_seconds, service_id, channel)
+        (month_no),
+        (month_no, channel),
+        (month_no, province),
+        (month_no, province, channel),
+        (month_no, county),
+        (month_no, county, channel),
+        (month_no, district),
+        (month_no, district, channel),
+        (month_no, ministry_id),
+        (month_no, ministry_id, channel),
+        (month_no, agency_id),
+        (month_no, agency_id, channel),
+        (month_no, service_id),
+        (month_no, service_id, channel)
     )
-),
-
-ranked AS (
-    SELECT
-        month_no,
-        scope,
-        scope_id,
-        channel,
-        duration_seconds,
-        SUM(transactions) OVER (
-            PARTITION BY month_no, scope, scope_id, channel ORDER BY duration_seconds
-        ) AS so_far,
-        0.5::DOUBLE * (SUM(transactions) OVER (PARTITION BY month_no, scope, scope_id, channel) - 1) AS middle,
-        0.9::DOUBLE * (SUM(transactions) OVER (PARTITION BY month_no, scope, scope_id, channel) - 1) AS ninetieth
-    FROM by_duration
-    WHERE scope_id IS NOT NULL
-),
-
-neighbours AS (
-    SELECT
-        month_no,
-        scope,
-        scope_id,
-        channel,
-        ANY_VALUE(middle) AS middle,
-        ANY_VALUE(ninetieth) AS ninetieth,
-        MIN(duration_seconds) FILTER (WHERE so_far > FLOOR(middle)) AS middle_low,
-        MIN(duration_seconds) FILTER (WHERE so_far > CEIL(middle)) AS middle_high,
-        MIN(duration_seconds) FILTER (WHERE so_far > FLOOR(ninetieth)) AS ninetieth_low,
-        MIN(duration_seconds) FILTER (WHERE so_far > CEIL(ninetieth)) AS ninetieth_high
-    FROM ranked
-    GROUP BY month_no, scope, scope_id, channel
 ),
 
 declared AS (
@@ -205,8 +171,8 @@ measured AS (
         COALESCE(t.accepted_keys, 0) AS accepted_keys,
         COALESCE(t.rejected, 0) AS rejected,
         COALESCE(t.timed_keys, 0) AS timed_keys,
-        n.middle_low + (n.middle_high - n.middle_low) * (n.middle - FLOOR(n.middle)) AS duration_p50,
-        n.ninetieth_low + (n.ninetieth_high - n.ninetieth_low) * (n.ninetieth - FLOOR(n.ninetieth)) AS duration_p90,
+        n.percentiles[1] AS duration_p50,
+        n.percentiles[2] AS duration_p90,
         CASE
             WHEN c.event_status <> 'value' THEN c.event_status
             WHEN COALESCE(t.completed, 0) = 0 THEN 'not_applicable'
@@ -221,7 +187,7 @@ measured AS (
     FROM cells AS c
     LEFT JOIN totals AS t
         ON c.month_no = t.month_no AND c.scope = t.scope AND c.scope_id = t.scope_id AND c.channel = t.channel
-    LEFT JOIN neighbours AS n
+    LEFT JOIN durations AS n
         ON c.month_no = n.month_no AND c.scope = n.scope AND c.scope_id = n.scope_id AND c.channel = n.channel
 )
 

@@ -7,7 +7,7 @@
 -- Counts       persons, exactly; 'all' is computed over the channels, never summed
 -- Leaves out   events without a key
 -- Not          additive over months, scopes or channels; registered is a stock and no registration act
-WITH persons AS (
+WITH active AS (
     SELECT
         m.month_no,
         CASE
@@ -29,37 +29,25 @@ WITH persons AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no
+        COUNT(DISTINCT a.user_no) AS users
     FROM fct_user_activity AS a
     INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN a.jalali_no ELSE a.gregorian_no END
     GROUP BY GROUPING SETS (
-        (m.month_no, user_no),
-        (m.month_no, user_no, channel),
-        (m.month_no, user_no, province),
-        (m.month_no, user_no, province, channel),
-        (m.month_no, user_no, county),
-        (m.month_no, user_no, county, channel),
-        (m.month_no, user_no, district),
-        (m.month_no, user_no, district, channel),
-        (m.month_no, user_no, ministry_id),
-        (m.month_no, user_no, ministry_id, channel),
-        (m.month_no, user_no, agency_id),
-        (m.month_no, user_no, agency_id, channel),
-        (m.month_no, user_no, service_id),
-        (m.month_no, user_no, service_id, channel)
+        (m.month_no),
+        (m.month_no, channel),
+        (m.month_no, province),
+        (m.month_no, province, channel),
+        (m.month_no, county),
+        (m.month_no, county, channel),
+        (m.month_no, district),
+        (m.month_no, district, channel),
+        (m.month_no, ministry_id),
+        (m.month_no, ministry_id, channel),
+        (m.month_no, agency_id),
+        (m.month_no, agency_id, channel),
+        (m.month_no, service_id),
+        (m.month_no, service_id, channel)
     )
-),
-
-active AS (
-    SELECT
-        month_no,
-        scope,
-        scope_id,
-        channel,
-        COUNT(*) AS users
-    FROM persons
-    WHERE scope_id IS NOT NULL
-    GROUP BY month_no, scope, scope_id, channel
 ),
 
 first_seen AS (

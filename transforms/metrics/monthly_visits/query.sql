@@ -34,7 +34,7 @@ WITH visits AS (
     FROM fct_sessions
 ),
 
-by_person AS (
+totals AS (
     SELECT
         m.month_no,
         CASE
@@ -54,37 +54,24 @@ by_person AS (
             ELSE nation
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no,
-        COUNT(*) AS visits
+        COUNT(*) AS visits,
+        COUNT(DISTINCT v.user_no) AS persons
     FROM visits AS v
     INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN v.jalali_no ELSE v.gregorian_no END
     GROUP BY GROUPING SETS (
-        (m.month_no, user_no, nation),
-        (m.month_no, user_no, nation, channel),
-        (m.month_no, user_no, province),
-        (m.month_no, user_no, province, channel),
-        (m.month_no, user_no, county),
-        (m.month_no, user_no, county, channel),
-        (m.month_no, user_no, district),
-        (m.month_no, user_no, district, channel),
-        (m.month_no, user_no, ministry_id),
-        (m.month_no, user_no, ministry_id, channel),
-        (m.month_no, user_no, agency_id),
-        (m.month_no, user_no, agency_id, channel)
+        (m.month_no, nation),
+        (m.month_no, nation, channel),
+        (m.month_no, province),
+        (m.month_no, province, channel),
+        (m.month_no, county),
+        (m.month_no, county, channel),
+        (m.month_no, district),
+        (m.month_no, district, channel),
+        (m.month_no, ministry_id),
+        (m.month_no, ministry_id, channel),
+        (m.month_no, agency_id),
+        (m.month_no, agency_id, channel)
     )
-),
-
-totals AS (
-    SELECT
-        month_no,
-        scope,
-        scope_id,
-        channel,
-        SUM(visits) AS visits,
-        COUNT(user_no) AS persons
-    FROM by_person
-    WHERE scope_id IS NOT NULL
-    GROUP BY month_no, scope, scope_id, channel
 )
 
 SELECT

@@ -7,7 +7,7 @@
 --              events, computed once for periods that share them
 -- Counts       cells that have a row in one of the period's months, or a declaration for the period
 -- Not          a sum of monthly users; a declared month never adds up into a declared quarter
-WITH persons AS (
+WITH active AS (
     SELECT
         w.window_no,
         CASE
@@ -29,37 +29,25 @@ WITH persons AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no
+        COUNT(DISTINCT a.user_no) AS users
     FROM fct_user_activity AS a
     INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN a.jalali_no ELSE a.gregorian_no END BETWEEN w.first_no AND w.last_no
     GROUP BY GROUPING SETS (
-        (w.window_no, user_no),
-        (w.window_no, user_no, channel),
-        (w.window_no, user_no, province),
-        (w.window_no, user_no, province, channel),
-        (w.window_no, user_no, county),
-        (w.window_no, user_no, county, channel),
-        (w.window_no, user_no, district),
-        (w.window_no, user_no, district, channel),
-        (w.window_no, user_no, ministry_id),
-        (w.window_no, user_no, ministry_id, channel),
-        (w.window_no, user_no, agency_id),
-        (w.window_no, user_no, agency_id, channel),
-        (w.window_no, user_no, service_id),
-        (w.window_no, user_no, service_id, channel)
+        (w.window_no),
+        (w.window_no, channel),
+        (w.window_no, province),
+        (w.window_no, province, channel),
+        (w.window_no, county),
+        (w.window_no, county, channel),
+        (w.window_no, district),
+        (w.window_no, district, channel),
+        (w.window_no, ministry_id),
+        (w.window_no, ministry_id, channel),
+        (w.window_no, agency_id),
+        (w.window_no, agency_id, channel),
+        (w.window_no, service_id),
+        (w.window_no, service_id, channel)
     )
-),
-
-active AS (
-    SELECT
-        window_no,
-        scope,
-        scope_id,
-        channel,
-        COUNT(*) AS users
-    FROM persons
-    WHERE scope_id IS NOT NULL
-    GROUP BY window_no, scope, scope_id, channel
 ),
 
 visits AS (
@@ -90,7 +78,7 @@ visits AS (
     FROM fct_sessions
 ),
 
-visits_by_person AS (
+visited AS (
     SELECT
         w.window_no,
         CASE
@@ -110,40 +98,27 @@ visits_by_person AS (
             ELSE nation
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no,
-        COUNT(*) AS visits
+        COUNT(*) AS visits,
+        COUNT(DISTINCT v.user_no) AS persons
     FROM visits AS v
     INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN v.jalali_no ELSE v.gregorian_no END BETWEEN w.first_no AND w.last_no
     GROUP BY GROUPING SETS (
-        (w.window_no, user_no, nation),
-        (w.window_no, user_no, nation, channel),
-        (w.window_no, user_no, province),
-        (w.window_no, user_no, province, channel),
-        (w.window_no, user_no, county),
-        (w.window_no, user_no, county, channel),
-        (w.window_no, user_no, district),
-        (w.window_no, user_no, district, channel),
-        (w.window_no, user_no, ministry_id),
-        (w.window_no, user_no, ministry_id, channel),
-        (w.window_no, user_no, agency_id),
-        (w.window_no, user_no, agency_id, channel)
+        (w.window_no, nation),
+        (w.window_no, nation, channel),
+        (w.window_no, province),
+        (w.window_no, province, channel),
+        (w.window_no, county),
+        (w.window_no, county, channel),
+        (w.window_no, district),
+        (w.window_no, district, channel),
+        (w.window_no, ministry_id),
+        (w.window_no, ministry_id, channel),
+        (w.window_no, agency_id),
+        (w.window_no, agency_id, channel)
     )
 ),
 
-visited AS (
-    SELECT
-        window_no,
-        scope,
-        scope_id,
-        channel,
-        SUM(visits) AS visits,
-        COUNT(user_no) AS persons
-    FROM visits_by_person
-    WHERE scope_id IS NOT NULL
-    GROUP BY window_no, scope, scope_id, channel
-),
-
-completed_by_person AS (
+completed AS (
     SELECT
         w.window_no,
         CASE
@@ -165,40 +140,27 @@ completed_by_person AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no,
-        COUNT(*) AS completed
+        COUNT(*) AS completed,
+        COUNT(DISTINCT t.user_no) AS persons
     FROM fct_transactions AS t
     INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN t.jalali_no ELSE t.gregorian_no END BETWEEN w.first_no AND w.last_no
     WHERE t.kind = 'completed'
     GROUP BY GROUPING SETS (
-        (w.window_no, user_no),
-        (w.window_no, user_no, channel),
-        (w.window_no, user_no, province),
-        (w.window_no, user_no, province, channel),
-        (w.window_no, user_no, county),
-        (w.window_no, user_no, county, channel),
-        (w.window_no, user_no, district),
-        (w.window_no, user_no, district, channel),
-        (w.window_no, user_no, ministry_id),
-        (w.window_no, user_no, ministry_id, channel),
-        (w.window_no, user_no, agency_id),
-        (w.window_no, user_no, agency_id, channel),
-        (w.window_no, user_no, service_id),
-        (w.window_no, user_no, service_id, channel)
+        (w.window_no),
+        (w.window_no, channel),
+        (w.window_no, province),
+        (w.window_no, province, channel),
+        (w.window_no, county),
+        (w.window_no, county, channel),
+        (w.window_no, district),
+        (w.window_no, district, channel),
+        (w.window_no, ministry_id),
+        (w.window_no, ministry_id, channel),
+        (w.window_no, agency_id),
+        (w.window_no, agency_id, channel),
+        (w.window_no, service_id),
+        (w.window_no, service_id, channel)
     )
-),
-
-completed AS (
-    SELECT
-        window_no,
-        scope,
-        scope_id,
-        channel,
-        SUM(completed) AS completed,
-        COUNT(user_no) AS persons
-    FROM completed_by_person
-    WHERE scope_id IS NOT NULL
-    GROUP BY window_no, scope, scope_id, channel
 ),
 
 alive AS (
