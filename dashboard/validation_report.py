@@ -38,7 +38,7 @@ def write_report(settings: Settings) -> Path:
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.write_text(render(_record(settings)), encoding="utf-8")
-    temporary.chmod(0o444)
+    temporary.chmod(0o440)
     temporary.replace(target)
     return target
 

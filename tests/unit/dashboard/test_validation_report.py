@@ -131,5 +131,5 @@ def test_the_file_is_written_whole_and_read_only(tmp_path: Path, record):
     (tmp_path / "gate").mkdir()
     (tmp_path / "gate" / "run.json").write_text(json.dumps(record))
     assert write_report(settings) == report_path(settings) == tmp_path / "published" / "validation" / "index.html"
-    assert stat.S_IMODE(report_path(settings).stat().st_mode) == 0o444
+    assert stat.S_IMODE(report_path(settings).stat().st_mode) == 0o440
     assert [path.name for path in report_path(settings).parent.iterdir()] == ["index.html"]
