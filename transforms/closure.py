@@ -19,12 +19,8 @@ _TOUCHED = {
     "fct_sessions": "agency_id, user_no, channel",
     "fct_user_first": "user_no",
 }
-# What an additive row is found by before the change is added to it.
-_ADDITIVE = {
-    "fct_activity": ("agency_id, jalali_no, gregorian_no", "events"),
-    "fct_user_activity": ("user_no, jalali_no, gregorian_no", "events"),
-    "fct_new_users": ("calendar, month_no, scope, scope_id", "users"),
-}
+# The number that an additive fact adds up.
+_ADDITIVE = {"fct_activity": "events", "fct_user_activity": "events", "fct_new_users": "users"}
 
 
 def apply(connection: Connection, change: Change) -> None:
@@ -127,7 +123,7 @@ def _add_change(connection: Connection, fact: Model, change: Change) -> None:
         return
     keep(connection, "chg_delta", fact.selection)
     point(connection, "stg_events", "SELECT * FROM chg_removed")
-    _, number = _ADDITIVE[fact.name]
+    number = _ADDITIVE[fact.name]
     connection.execute(
         f"INSERT INTO chg_delta SELECT * REPLACE (-{number} AS {number}) FROM ({fact.selection})"  # noqa: S608 our own query
     )
@@ -135,20 +131,24 @@ def _add_change(connection: Connection, fact: Model, change: Change) -> None:
 
 
 def _merge_delta(connection: Connection, fact: Model) -> None:
-    found_by, number = _ADDITIVE[fact.name]
-    near = f'SELECT f.* FROM "{fact.table}" AS f SEMI JOIN chg_delta USING ({found_by})'  # noqa: S608 our own names
-    keys = ", ".join(f'"{name}"' for name in fact.physical if name != number)
+    """Add chg_delta to an additive fact, row by row; keys may be NULL (no province, no service)."""
+    number = _ADDITIVE[fact.name]
+    names = [f'"{name}"' for name in fact.physical if name != number]
+    keys = ", ".join(names)
+    same = " AND ".join(f"f.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
+    keep(
+        connection,
+        "chg_net",
+        f"SELECT {keys}, SUM({number})::BIGINT AS {number} FROM chg_delta GROUP BY {keys} HAVING SUM({number}) <> 0",  # noqa: S608 our own names
+    )
     keep(
         connection,
         "chg_merged",
-        f"""SELECT {keys}, SUM({number})::BIGINT AS {number}
-        FROM ({near} UNION ALL SELECT * FROM chg_delta)
-        GROUP BY {keys} HAVING SUM({number}) <> 0""",  # noqa: S608 our own names
+        f"""SELECT d.* REPLACE (d.{number} + COALESCE(f.{number}, 0) AS {number})
+        FROM chg_net AS d LEFT JOIN "{fact.table}" AS f ON {same}""",  # noqa: S608 our own names
     )
-    keep(connection, "chg_near", f"SELECT DISTINCT {found_by} FROM chg_delta")  # noqa: S608 our own names
-    same = " AND ".join(f"f.{name} = n.{name}" for name in found_by.split(", "))
-    connection.execute(f'DELETE FROM "{fact.table}" AS f USING chg_near AS n WHERE {same}')  # noqa: S608 our own names
-    connection.execute(f'INSERT INTO "{fact.table}" BY NAME SELECT * FROM chg_merged')  # noqa: S608 our own names
+    connection.execute(f'DELETE FROM "{fact.table}" AS f USING chg_net AS d WHERE {same}')  # noqa: S608 our own names
+    connection.execute(f'INSERT INTO "{fact.table}" BY NAME SELECT * FROM chg_merged WHERE {number} <> 0')  # noqa: S608 our own names
 
 
 def _follow_first_months(connection: Connection, change: Change) -> None:
