@@ -102,10 +102,10 @@ def _stack(settings: Settings, started: float) -> Iterator[Airflow]:
         running = scheduler.start(settings)
         broker.up(settings)
         scheduler.wait_until_ready(settings, running)
-        airflow = Airflow(settings, running)
-        airflow.wait_for_dags(set(DAGS))
-        _say(started, f"broker and Airflow are up; Airflow's pages: {running.url}")
-        yield airflow
+        with Airflow(settings, running) as airflow:
+            airflow.wait_for_dags(set(DAGS))
+            _say(started, f"broker and Airflow are up; Airflow's pages: {running.url}")
+            yield airflow
     finally:
         if not airflow_ran:
             scheduler.down(settings)

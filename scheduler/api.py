@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -14,8 +15,8 @@ from scheduler.local import Standalone, password
 ENDED = frozenset({"success", "failed"})
 
 
-class Airflow:
-    """A logged-in client of one Airflow."""
+class Airflow(AbstractContextManager["Airflow"]):
+    """A logged-in client of one Airflow; close it, or use it in a ``with`` block."""
 
     def __init__(self, settings: Settings, running: Standalone) -> None:
         login = {"username": "admin", "password": password(settings)}
@@ -27,6 +28,9 @@ class Airflow:
             headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
             timeout=30.0,
         )
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def call(self, method: str, path: str, **request: Any) -> Any:
         """One request; the JSON answer. Raises MizanError with Airflow's own words."""

@@ -128,7 +128,8 @@ def wait_until_ready(settings: Settings, running: Standalone) -> None:
                 "Airflow did not become healthy", hint=f"its log: {airflow_home(settings) / 'standalone.log'}"
             )
         time.sleep(0.3)
-    Airflow(settings, running).ensure_pool(BUILD_POOL, 1)
+    with Airflow(settings, running) as airflow:
+        airflow.ensure_pool(BUILD_POOL, 1)
 
 
 def find(settings: Settings) -> Standalone | None:

@@ -73,9 +73,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running = scheduler.start(settings)
         broker.up(settings)
         scheduler.wait_until_ready(settings, running)
-        airflow = Airflow(settings, running)
-        airflow.wait_for_dags(DAGS)
-        yield Stack(settings, airflow, running.url)
+        with Airflow(settings, running) as airflow:
+            airflow.wait_for_dags(DAGS)
+            yield Stack(settings, airflow, running.url)
     finally:
         scheduler.down(settings)
         broker.down(settings)
