@@ -5,6 +5,7 @@ Every step takes its work list from the lake or the build database, so it may be
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from warehouse.publish import Published
 
 log = logging.getLogger("mizan.pipeline")
+
+# Longer than the build of an ordinary batch takes: waking a second run beside the first would only cost.
+LEFT_BEHIND_AFTER = dt.timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,16 @@ def land_events(settings: Settings | None = None) -> LandedStep:
 
     settings = settings or Settings.load()
     landed = land(settings, until_empty=True)
-    return LandedStep(landed.lake_version, bool(landed.batches) or any(_lake_waits(settings)))
+    return LandedStep(landed.lake_version, bool(landed.batches) or _was_left_behind(settings))
+
+
+def _was_left_behind(settings: Settings) -> bool:
+    """Work waits, and so long after the last landing that the run it woke must have died, or never came."""
+    from warehouse.lake import Lake
+
+    last = Lake(settings).open("events").committed_at
+    patience = dt.datetime.now(dt.UTC) - last > LEFT_BEHIND_AFTER
+    return patience and any(_lake_waits(settings))
 
 
 def gate_batches(settings: Settings | None = None) -> list[str]:

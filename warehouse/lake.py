@@ -6,6 +6,7 @@ second writer. See docs/decisions for what was measured.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,12 @@ class Snapshot:
     def files(self) -> list[str]:
         """Absolute paths (or URIs) of the version's Parquet files."""
         return [uri.removeprefix("file://") for uri in self.handle.file_uris()]
+
+    @property
+    def committed_at(self) -> dt.datetime:
+        """When the loaded version was committed."""
+        (entry,) = self.handle.history(limit=1)
+        return dt.datetime.fromtimestamp(entry["timestamp"] / 1000, dt.UTC)
 
     def rows(self) -> pa.Table:
         """The whole table. For small tables only: catalogue, verdicts, outcomes."""
