@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,7 @@ def tehran_day(moment: dt.datetime) -> dt.date:
     return moment.astimezone(TEHRAN).date()
 
 
+@cache
 def month_index(calendar: str, day: dt.date) -> int:
     if calendar == "gregorian":
         return day.year * 12 + day.month - 1
@@ -91,6 +93,7 @@ class World:
 
     def __init__(self, agencies: Sequence[Row], places: Sequence[Row]) -> None:
         self.agencies, self.places = agencies, places
+        self._ministries: dict[tuple[str, dt.date], str | None] = {}
         self._parents: dict[dt.date, dict[str, str | None]] = {}
         self._places: dict[dt.date, dict[str, Row]] = {}
 
@@ -106,6 +109,11 @@ class World:
         return found
 
     def ministry(self, agency_id: str, day: dt.date) -> str | None:
+        if (agency_id, day) not in self._ministries:
+            self._ministries[(agency_id, day)] = self._root(agency_id, day)
+        return self._ministries[(agency_id, day)]
+
+    def _root(self, agency_id: str, day: dt.date) -> str | None:
         if day not in self._parents:
             valid = self._valid(self.agencies, "agency_id", day)
             # A parent that is not there on the day is no parent.
@@ -358,6 +366,7 @@ class _Calendar:
         self.received: dict[tuple[Cell, int], list[Row]] = defaultdict(list)
         self.completed: dict[tuple[Cell, int], list[Row]] = defaultdict(list)
         self.visits: dict[tuple[Cell, int], list[Visit]] = defaultdict(list)
+        self.completers: dict[tuple[Cell, int], int] = {}
         seen: set[tuple[str, str, str]] = set()
         for event in events:  # in order of time
             month = event["month"][calendar]
@@ -428,22 +437,28 @@ class _Calendar:
         rejected = [event for event in completed if event["outcome"] == "rejected"]
         timed = [event for event in completed if event.get("duration_seconds") is not None]
         durations = [event["duration_seconds"] for event in timed]
+        timed_by = people(timed)
         missing = NOT_PROVIDED if completed else NOT_APPLICABLE
         return {
             "received": len(received),
             "received_keys": people(received),
             "completed": len(completed),
-            "completed_keys": people(completed),
+            "completed_keys": self._completed_by(cell, month),
             "accepted": len(accepted),
             "accepted_keys": people(accepted),
             "declared": NOT_PROVIDED,
             "reject_rate": len(rejected) / len(completed) if completed else NOT_APPLICABLE,
-            "reject_rate_keys": people(completed),
+            "reject_rate_keys": self._completed_by(cell, month),
             "duration_p50": percentile(durations, Fraction(1, 2)) if timed else missing,
-            "duration_p50_keys": people(timed),
+            "duration_p50_keys": timed_by,
             "duration_p90": percentile(durations, Fraction(9, 10)) if timed else missing,
-            "duration_p90_keys": people(timed),
+            "duration_p90_keys": timed_by,
         }
+
+    def _completed_by(self, cell: Cell, month: int) -> int:
+        if (cell, month) not in self.completers:
+            self.completers[(cell, month)] = people(self.completed[(cell, month)])
+        return self.completers[(cell, month)]
 
     @staticmethod
     def _nothing_but_declared() -> dict[str, Any]:
@@ -458,11 +473,11 @@ class _Calendar:
         active, all_active = len(self.active[(cell, month)]), len(self.active[(whole, month)])
         return {
             "transactions": len(mine),
-            "transactions_keys": people(mine),
+            "transactions_keys": self._completed_by(cell, month),
             "total_transactions": len(total),
-            "total_transactions_keys": people(total),
+            "total_transactions_keys": self._completed_by(whole, month),
             "share": len(mine) / len(total) if total else NOT_APPLICABLE,
-            "share_keys": people(mine),
+            "share_keys": self._completed_by(cell, month),
             "users_share": active / all_active if all_active else NOT_APPLICABLE,
             "users_share_keys": active,
         }

@@ -136,7 +136,14 @@ class _Maker:
         while len(events) < self.size:
             events.extend(self.rng.choices((self.plain, self.walk, self.window_visit), (12, 1, 2))[0]())
         events += [self.retraction(events) for _ in range(self.rng.randint(0, max(1, self.size // 15)))]
-        events += [self.declaration() for _ in range(self.rng.randint(0, 4 + self.size // 40))]
+        for _ in range(self.rng.randint(0, 4 + self.size // 40)):
+            said = self.declaration()
+            events.append(said)
+            if self.rng.random() < 0.4:
+                # Said again at the same instant: the event id decides.
+                key = ("calendar", "period", "measure", "service_id", "channel")
+                again = self.envelope(DECLARED, said["agency_id"], said["occurred_at"])
+                events.append(self.declaration() | again | {name: said[name] for name in key})
         # A declaration may be withdrawn too.
         events += [self.retraction(events[-8:]) for _ in range(self.rng.randint(0, 2))]
         self.rng.shuffle(events)
@@ -196,14 +203,13 @@ class _Maker:
         return event | given
 
     def plain(self) -> Iterator[Event]:
-        """One event, sometimes told again under another id."""
+        """One event, sometimes told again under another id: later, earlier or at the same instant, in other words."""
         event = self.counted(self.rng.choice((RECEIVED, COMPLETED, COMPLETED, VISITED)))
         yield event
-        if self.rng.random() < 0.15:
-            again = self.envelope(event["event_type"], event["agency_id"])
-            if self.rng.random() < 0.3:
-                again["occurred_at"] = event["occurred_at"]
-            yield {**event, **again}
+        if self.rng.random() < 0.2:
+            same = {name: event.get(name) for name in ("transaction_id", "visit_id") if name in event}
+            moment = event["occurred_at"] if self.rng.random() < 0.5 else self.moment()
+            yield self.counted(event["event_type"], sender=event["agency_id"], moment=moment, **same)
 
     def walk(self) -> Iterator[Event]:
         """One person at one place, at the gaps that decide what a session is."""
@@ -214,18 +220,21 @@ class _Maker:
             "pid": self.rng.choice(self.people),
             "visit_id": None,
         }
+        # Some walks never pause for more than half an hour: only the 24 hours cut those.
+        pauses = self.rng.choice((0, 1))
         start = moment
         for _ in range(self.rng.choice((2, 3, 5, 60, 110))):
             yield self.counted(self.rng.choice((RECEIVED, COMPLETED)), moment=moment, **same)
-            gap = self.rng.choices(
-                (HALF_HOUR, HALF_HOUR + MICRO, HALF_HOUR - MICRO, dt.timedelta(), dt.timedelta(minutes=7)),
-                (20, 1, 4, 1, 3),
-            )[0]
-            moment += gap
-            # Now and then to the very end of 24 hours, or just before it.
             left = start + DAY - moment
-            if dt.timedelta() < left <= HALF_HOUR and self.rng.random() < 0.7:
-                moment += left - self.rng.choice((dt.timedelta(), MICRO))
+            if dt.timedelta() < left <= HALF_HOUR:
+                # To the very end of 24 hours, or just before it.
+                moment += left - self.rng.choice((dt.timedelta(), dt.timedelta(), MICRO))
+                start = moment
+                continue
+            moment += self.rng.choices(
+                (HALF_HOUR, HALF_HOUR + MICRO, HALF_HOUR - MICRO, dt.timedelta(), dt.timedelta(minutes=7)),
+                (20, pauses, 4, 1, 3),
+            )[0]
 
     def window_visit(self) -> Iterator[Event]:
         """A visit that the window issued and agencies repeat, sometimes through a channel of their own."""
@@ -262,7 +271,8 @@ class _Maker:
         if last != first or rng.random() < 0.2:
             period += f"/{year}-{last:02d}"
         value = rng.choice(("value", "value", "not_provided", "not_applicable"))
-        return self.envelope(DECLARED) | {
+        moment = rng.choice(EDGES[-2:]) if rng.random() < 0.5 else None
+        return self.envelope(DECLARED, moment=moment) | {
             "calendar": calendar,
             "period": period,
             "measure": rng.choices(("transactions_completed", "services_total"), (9, 1))[0],
