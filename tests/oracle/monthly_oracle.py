@@ -8,31 +8,28 @@ words not_provided and not_applicable; ``<measure>_keys`` holds the distinct per
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import jdatetime
+from oracle_events import (
+    ALL,
+    CALENDARS,
+    Cell,
+    Row,
+    World,
+    cells,
+    counted_events,
+    enclosing,
+    first_day,
+    label,
+    locate,
+)
+from oracle_facts import NOT_APPLICABLE, NOT_PROVIDED, Declared, Visit, find_declared, find_visits
 
-Row = Mapping[str, Any]
-Cell = tuple[str, str, str]  # scope, scope_id, channel
 Table = dict[tuple[str, str, str, str, str], dict[str, Any]]
-
-TEHRAN = ZoneInfo("Asia/Tehran")
-CALENDARS = ("jalali", "gregorian")
-COUNTED = {
-    "ir.egov.transaction.received.v1": "received",
-    "ir.egov.transaction.completed.v1": "completed",
-    "ir.egov.visit.recorded.v1": "visit",
-}
-NOT_PROVIDED, NOT_APPLICABLE = "not_provided", "not_applicable"
-ALL, WINDOW = "all", "national_window"
-PLACES = ("national", "province", "county", "district")
 
 
 @dataclass
@@ -42,290 +39,6 @@ class Tables:
     transactions: Table = field(default_factory=dict)
     channel_share: Table = field(default_factory=dict)
     periods: Table = field(default_factory=dict)
-
-
-# --- calendar -------------------------------------------------------------------------------------------------------
-
-
-def tehran_day(moment: dt.datetime) -> dt.date:
-    return moment.astimezone(TEHRAN).date()
-
-
-@cache
-def month_index(calendar: str, day: dt.date) -> int:
-    if calendar == "gregorian":
-        return day.year * 12 + day.month - 1
-    jalali = jdatetime.date.fromgregorian(date=day)
-    return jalali.year * 12 + jalali.month - 1
-
-
-def label(index: int) -> str:
-    return f"{index // 12:04d}-{index % 12 + 1:02d}"
-
-
-def index_of(text: str) -> int:
-    year, month = text.split("-")
-    return int(year) * 12 + int(month) - 1
-
-
-def first_day(calendar: str, index: int) -> dt.date:
-    if calendar == "gregorian":
-        return dt.date(index // 12, index % 12 + 1, 1)
-    return jdatetime.date(index // 12, index % 12 + 1, 1).togregorian()
-
-
-def enclosing(index: int) -> list[tuple[str, int, int]]:
-    """Quarter, half and year of a month: label, first and last month."""
-    year, place = divmod(index, 12)
-    quarter, half = place // 3, place // 6
-    return [
-        (f"{year:04d}-Q{quarter + 1}", year * 12 + quarter * 3, year * 12 + quarter * 3 + 2),
-        (f"{year:04d}-H{half + 1}", year * 12 + half * 6, year * 12 + half * 6 + 5),
-        (f"{year:04d}", year * 12, year * 12 + 11),
-    ]
-
-
-# --- catalogue ------------------------------------------------------------------------------------------------------
-
-
-class World:
-    """Who belongs to whom, as of a day."""
-
-    def __init__(self, agencies: Sequence[Row], places: Sequence[Row]) -> None:
-        self.agencies, self.places = agencies, places
-        self._ministries: dict[tuple[str, dt.date], str | None] = {}
-        self._parents: dict[dt.date, dict[str, str | None]] = {}
-        self._places: dict[dt.date, dict[str, Row]] = {}
-
-    @staticmethod
-    def _valid(rows: Iterable[Row], key: str, day: dt.date) -> dict[str, Row]:
-        found: dict[str, Row] = {}
-        for row in rows:
-            starts, ends = row.get("valid_from"), row.get("valid_to")
-            if (starts is None or starts <= day) and (ends is None or ends >= day):
-                kept = found.get(row[key])
-                if kept is None or (kept.get("valid_from") or dt.date.min) <= (starts or dt.date.min):
-                    found[row[key]] = row
-        return found
-
-    def ministry(self, agency_id: str, day: dt.date) -> str | None:
-        if (agency_id, day) not in self._ministries:
-            self._ministries[(agency_id, day)] = self._root(agency_id, day)
-        return self._ministries[(agency_id, day)]
-
-    def _root(self, agency_id: str, day: dt.date) -> str | None:
-        if day not in self._parents:
-            valid = self._valid(self.agencies, "agency_id", day)
-            # A parent that is not there on the day is no parent.
-            self._parents[day] = {
-                name: row["parent_id"] if row["parent_id"] in valid else None for name, row in valid.items()
-            }
-        parents = self._parents[day]
-        if agency_id not in parents:
-            return None
-        seen = [agency_id]
-        while (above := parents[seen[-1]]) is not None:
-            if above in seen:
-                return None
-            seen.append(above)
-        root = seen[-1]
-        return root if root in parents.values() else None
-
-    def county(self, district: str | None, day: dt.date) -> str | None:
-        if district is None:
-            return None
-        if day not in self._places:
-            self._places[day] = self._valid(self.places, "place_id", day)
-        valid = self._places[day]
-        parent = valid.get(valid[district]["parent_id"]) if district in valid else None
-        return parent["place_id"] if parent is not None and parent["kind"] == "county" else None
-
-
-# --- events ---------------------------------------------------------------------------------------------------------
-
-
-def counted_events(events: Sequence[Row]) -> list[dict[str, Any]]:
-    """Received, completed and visit events, each (source, event id) once, without tests and retracted ones."""
-    retracted = {
-        (event["source"], event["retracted_event_id"])
-        for event in events
-        if event["event_type"] == "ir.egov.event.retracted.v1"
-    }
-    kept: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in events:
-        name = (event["source"], event["event_id"])
-        if event["event_type"] in COUNTED and not event.get("is_test") and name not in retracted:
-            kept.setdefault(name, {**event, "kind": COUNTED[event["event_type"]]})
-    return sorted(kept.values(), key=order)
-
-
-def order(event: Row) -> tuple[Any, ...]:
-    return (event["occurred_at"], event["event_id"], event["source"])
-
-
-def locate(events: Iterable[dict[str, Any]], world: World) -> None:
-    """Give each event its months and its scopes."""
-    for event in events:
-        day = tehran_day(event["occurred_at"])
-        event["month"] = {calendar: month_index(calendar, day) for calendar in CALENDARS}
-        event["ministry"] = world.ministry(event["agency_id"], day)
-        scopes = {
-            "national": "IR",
-            "province": event.get("province"),
-            "county": world.county(event.get("district"), day),
-            "district": event.get("district"),
-            "ministry": event["ministry"],
-            "agency": event["agency_id"],
-            "service": event.get("service_id"),
-        }
-        event["scopes"] = [(scope, name) for scope, name in scopes.items() if name is not None]
-
-
-def cells(event: Row, scopes: Iterable[str] | None = None) -> list[Cell]:
-    """The cells an event (or a visit) counts in: its scopes, in its channel and in all channels."""
-    return [
-        (scope, name, channel)
-        for scope, name in event["scopes"]
-        if scopes is None or scope in scopes
-        for channel in (event["channel"], ALL)
-    ]
-
-
-# --- visits ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Visit:
-    """One visit: its first event, the scopes it counts in and the first person named."""
-
-    first: Row
-    scopes: tuple[str, ...]
-    pid: bytes | None
-
-
-EVERYWHERE = (*PLACES, "ministry", "agency")
-
-
-def find_visits(events: Sequence[Row]) -> list[Visit]:
-    """``events`` in order of time."""
-    entities: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    scopes_of: dict[tuple[Any, ...], tuple[str, ...]] = {}
-    for event in events:
-        visit_id = event.get("visit_id")
-        if visit_id is None:
-            continue
-        if event["channel"] != WINDOW:
-            mine = [(("own", event["agency_id"], visit_id), EVERYWHERE)]
-        else:
-            mine = [
-                (("window", visit_id), PLACES),
-                (("window of agency", event["agency_id"], visit_id), ("agency",)),
-            ]
-            if event["ministry"] is not None:
-                mine.append((("window of ministry", event["ministry"], visit_id), ("ministry",)))
-        for entity, scopes in mine:
-            entities[entity].append(event)
-            scopes_of[entity] = scopes
-    found = [
-        Visit(members[0], scopes_of[entity], next((e["pid"] for e in members if e.get("pid") is not None), None))
-        for entity, members in entities.items()
-    ]
-    return found + find_sessions(events)
-
-
-def find_sessions(events: Sequence[Row]) -> list[Visit]:
-    found = []
-    open_sessions: dict[tuple[str, bytes, str], tuple[dt.datetime, dt.datetime]] = {}  # first and latest moment
-    for event in events:
-        if event.get("visit_id") is not None or event.get("pid") is None:
-            continue
-        owner, now = (event["agency_id"], event["pid"], event["channel"]), event["occurred_at"]
-        running = open_sessions.get(owner)
-        if running is None or now - running[1] > dt.timedelta(minutes=30) or now - running[0] >= dt.timedelta(hours=24):
-            found.append(Visit(event, EVERYWHERE, event["pid"]))
-            open_sessions[owner] = (now, now)
-        else:
-            open_sessions[owner] = (running[0], now)
-    return found
-
-
-# --- declarations ---------------------------------------------------------------------------------------------------
-
-Declared = dict[tuple[str, int, int], dict[Cell, Any]]  # (calendar, first, last) to cell to value
-
-
-def add_up(values: Sequence[Any]) -> Any:
-    numbers = [value for value in values if not isinstance(value, str)]
-    if numbers:
-        return sum(numbers)
-    return NOT_PROVIDED if NOT_PROVIDED in values else NOT_APPLICABLE
-
-
-def find_declared(events: Sequence[Row], world: World) -> Declared:
-    retracted = {
-        (event["source"], event["retracted_event_id"])
-        for event in events
-        if event["event_type"] == "ir.egov.event.retracted.v1"
-    }
-    latest: dict[tuple[Any, ...], Row] = {}
-    for event in sorted(events, key=order):
-        if (
-            event["event_type"] == "ir.egov.agency.declaration.v1"
-            and event["measure"] == "transactions_completed"
-            and (event["source"], event["event_id"]) not in retracted
-        ):
-            first, _, last = event["period"].partition("/")
-            window = (event["calendar"], index_of(first), index_of(last or first))
-            latest[(window, event["agency_id"], event.get("service_id"), event.get("channel"))] = event
-
-    by_agency: dict[Any, dict[str, dict[Any, Any]]] = defaultdict(lambda: defaultdict(dict))
-    newest: dict[Any, Row] = {}
-    for (window, agency_id, service_id, channel), event in latest.items():
-        value = event["declared_value"] if event["declared_status"] == "value" else event["declared_status"]
-        by_agency[window][agency_id][(service_id, channel)] = value
-        known = newest.get((window, agency_id))
-        if known is None or order(known) < order(event):
-            newest[(window, agency_id)] = event
-
-    declared: Declared = {}
-    for window, agencies in by_agency.items():
-        parts: dict[Cell, list[Any]] = defaultdict(list)
-        for agency_id, given in agencies.items():
-            ministry = world.ministry(agency_id, tehran_day(newest[(window, agency_id)]["occurred_at"]))
-            services = defaultdict(dict)
-            for (service_id, channel), value in given.items():
-                if service_id is not None:
-                    services[service_id][channel] = value
-            for of_service in services.values():
-                if None in of_service:
-                    of_service[ALL] = of_service.pop(None)
-                else:
-                    of_service[ALL] = add_up(list(of_service.values()))
-            own = {channel: value for (service_id, channel), value in given.items() if service_id is None}
-            levels = {channel: value for channel, value in own.items() if channel is not None}
-            for channel in {name for of_service in services.values() for name in of_service} - {ALL}:
-                if channel not in levels:
-                    levels[channel] = add_up([s[channel] for s in services.values() if channel in s])
-            by_channel = [value for channel, value in own.items() if channel is not None]
-            if None in own:
-                levels[ALL] = own[None]
-            elif by_channel:
-                levels[ALL] = add_up(by_channel)
-            else:
-                levels[ALL] = add_up([of_service[ALL] for of_service in services.values()])
-            for service_id, of_service in services.items():
-                for channel, value in of_service.items():
-                    parts[("service", service_id, channel)].append(value)
-            for channel, value in levels.items():
-                parts[("agency", agency_id, channel)].append(value)
-                parts[("national", "IR", channel)].append(value)
-                if ministry is not None:
-                    parts[("ministry", ministry, channel)].append(value)
-        declared[window] = {cell: add_up(values) for cell, values in parts.items()}
-    return declared
-
-
-# --- tables ---------------------------------------------------------------------------------------------------------
 
 
 def percentile(values: Sequence[int], share: Fraction) -> float:
