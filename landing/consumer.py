@@ -1,11 +1,12 @@
 """Kafka as landing reads it: this module alone opens a consumer.
 
-Positions come from the lake and go back into it; no consumer group is joined and nothing is committed to Kafka. A
-position that the broker no longer holds is an error, never a jump.
+Positions come from the lake and go back into it; no consumer group is joined, and what a group's offsets say is never
+read. A position that the broker no longer holds is an error, never a jump.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from contracts.settings import KafkaLogin
 
 Partition = tuple[str, int]  # topic and partition number
 
+log = logging.getLogger("mizan.landing")
+
+MIRROR_GROUP = "mizan-landing"
 CHUNK_RECORDS = 20_000
 CHUNK_BYTES = 24 * 2**20
 SILENCE_SECONDS = 60.0
@@ -67,7 +71,7 @@ class Reader:
         self._consumer = Consumer(
             {
                 **login.for_librdkafka(),
-                "group.id": "mizan-landing",  # demanded by the library; no group is ever joined
+                "group.id": MIRROR_GROUP,  # demanded by the library; the group is never joined
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
@@ -91,6 +95,14 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+
+    def mirror(self) -> None:
+        """Copy the landed positions to the offsets of a group, for the lag tools that operators know. A hint only."""
+        landed = [TopicPartition(topic, number, offset) for (topic, number), offset in sorted(self.position.items())]
+        try:
+            self._consumer.commit(offsets=landed, asynchronous=False)
+        except KafkaException as error:
+            log.info("offsets are not mirrored: %s", error)
 
     @property
     def done(self) -> bool:

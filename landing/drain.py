@@ -148,6 +148,8 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
                 batch = _Batch(lake)
                 batch.begin(connection, plan, dict(reader.position))
         batch.land(connection, decoder, plan, dict(reader.position), landed)
+        reader.mirror()
+        failpoint("mirror")
         landed.halts.extend(
             Halt(stop.reason, place(*partition), stop.message) for partition, stop in reader.stopped.items()
         )

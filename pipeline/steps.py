@@ -136,19 +136,25 @@ def refresh_month(label: str, settings: Settings | None = None) -> None:
 
 
 def publish_marts(settings: Settings | None = None, *, rollback: str | None = None) -> Published:
-    """Publish a new version if the marts changed. Raises GateClosed when the metrics fail; warnings go to the log."""
+    """Publish a new version if the marts changed. Raises GateClosed when the metrics fail; warnings go to the log.
+
+    Months that still wait, because facts have moved on since, are built first: a version never mixes two states.
+    """
     from expectations.metrics import check_metrics
-    from transforms.refresh import pending_months
+    from transforms.refresh import build_month, pending_months
     from warehouse.publish import in_service, publish
 
     settings = settings or Settings.load()
     facts = progress.noted(settings, "facts")
+    if rollback is None:
+        for month in pending_months(settings):
+            build_month(settings, month)
     # Judging takes seconds; what is in service already has been judged.
     if rollback is None and in_service(settings) is None:
         for warning in check_metrics(settings):
             log.warning("%s: %d rows break %s", warning.table, warning.rows, warning.rule)
     published = publish(settings, rollback=rollback)
-    if rollback is None and not pending_months(settings):
+    if rollback is None:
         progress.note(settings, "publish", facts)
     return published
 
