@@ -33,8 +33,20 @@ class Airflow(AbstractContextManager["Airflow"]):
         self._client.close()
 
     def call(self, method: str, path: str, **request: Any) -> Any:
-        """One request; the JSON answer. Raises MizanError with Airflow's own words."""
-        answer = self._client.request(method, path, **request)
+        """One request; the JSON answer. Raises MizanError with Airflow's own words.
+
+        A server that is too busy to answer a question is asked again; an order is given once.
+        """
+        for patience in (True, True, False):
+            try:
+                answer = self._client.request(method, path, **request)
+            except httpx.TransportError as error:
+                if method != "GET" or not patience:
+                    raise MizanError(f"Airflow does not answer {method} {path}: {error}") from error
+                continue
+            if not (answer.is_server_error and method == "GET" and patience):
+                break
+            time.sleep(1.0)
         if answer.is_error:
             raise MizanError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json() if answer.content else None
@@ -42,13 +54,18 @@ class Airflow(AbstractContextManager["Airflow"]):
     def ensure_pool(self, name: str, slots: int) -> None:
         """Create a pool if it is not there. A server that is still busy starting is asked again."""
         pool = {"name": name, "slots": slots, "description": "one writer", "include_deferred": False}
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 120.0
         while True:
-            answer = self._client.post("/pools", json=pool)
-            if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
-                return
-            if not answer.is_server_error or time.monotonic() > deadline:
-                raise MizanError(f"Airflow refused the pool {name}: {answer.text[:300]}")
+            try:
+                answer = self._client.post("/pools", json=pool, timeout=10.0)
+            except httpx.TransportError:
+                busy, words = True, "no answer"
+            else:
+                if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
+                    return
+                busy, words = answer.is_server_error, answer.text[:300]
+            if not busy or time.monotonic() > deadline:
+                raise MizanError(f"Airflow refused the pool {name}: {words}")
             time.sleep(0.5)
 
     def dag_ids(self) -> set[str]:

@@ -20,15 +20,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
     MIZAN_TEST_BROKER_HOME names a folder whose broker is used instead, and left running: tests then start at once.
     """
+    yield from _running(Path(LENT_BROKER_HOME) if LENT_BROKER_HOME else tmp_path_factory.mktemp("broker"))
+
+
+@pytest.fixture(scope="session")
+def landing_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A broker for tests that land everything it holds: no other test writes there."""
+    yield from _running(tmp_path_factory.mktemp("landing-broker"))
+
+
+def _running(home: Path) -> Iterator[Settings]:
     from broker import local
     from contracts.keys import create_keys
 
-    home = Path(LENT_BROKER_HOME) if LENT_BROKER_HOME else tmp_path_factory.mktemp("broker")
     settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
     create_keys(settings)
+    lent = str(home) == LENT_BROKER_HOME
     try:
         local.up(settings)
         yield settings
     finally:
-        if not LENT_BROKER_HOME:
+        if not lent:
             local.down(settings)

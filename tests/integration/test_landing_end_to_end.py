@@ -26,8 +26,8 @@ CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
 
 @pytest.fixture
-def stage(broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(broker, tmp_path / "home")
+def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(landing_broker, tmp_path / "home")
     yield stage
     stage.clear()
 
@@ -180,8 +180,8 @@ def test_a_log_entry_that_is_gone_is_named(stage: Stage):
     assert "LAKE_LOG_DAMAGED" in {problem["kind"] for problem in json.loads(out)["problems"]}
 
 
-def test_a_home_without_a_broker_says_so(tmp_path: Path, broker: Settings):
-    stage = Stage(broker, tmp_path / "home", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+def test_a_home_without_a_broker_says_so(tmp_path: Path, landing_broker: Settings):
+    stage = Stage(landing_broker, tmp_path / "home", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
     proof = verify(stage.settings)
     assert proof.ok
     assert "not compared with the broker" in proof.notes[0]

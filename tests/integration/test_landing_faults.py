@@ -24,8 +24,8 @@ FAILPOINTS = (
 
 
 @pytest.fixture
-def stage(broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(broker, tmp_path / "home", MIZAN_LAND_CAP="40")
+def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(landing_broker, tmp_path / "home", MIZAN_LAND_CAP="40")
     yield stage
     stage.clear()
 
