@@ -22,6 +22,7 @@ def main() -> None:
     chosen = sys.argv[1:] or list(BENCHMARKS)
     ROWS.mkdir(parents=True, exist_ok=True)
     for name in chosen:
+        (ROWS / f"{name}.jsonl").unlink(missing_ok=True)  # a page shows one run, not a history of machines
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=ROOT, check=True)
     page = ROOT / "docs" / "benchmarks.md"
     page.write_text(_page(), encoding="utf-8")

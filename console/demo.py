@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from contracts.settings import Settings
 if TYPE_CHECKING:
     from console.demo_scenarios import DemoScenario
     from scheduler.api import Airflow
+    from scheduler.local import Standalone
 
 DAGS = frozenset(
     {"land_events", "gate_and_build", "publish_warehouse", "backfill_months", "sync_catalogue", "maintain_lake"}
@@ -69,15 +71,19 @@ def demo(
     streamed = _streamed(settings)
     batch = chosen.next_batch(streamed.get(scenario, []))
     started = time.monotonic()
-    with _stack(settings, started) as airflow:
+    begun = dt.datetime.now(dt.UTC)
+    with _stack(settings, started) as running, ExitStack() as closing:
+        # Airflow takes its time to come up; the agencies do not wait for it.
         if batch:
             _say(started, f"streaming {chosen.title}: {' to '.join(dict.fromkeys((batch[0], batch[-1])))}")
             chosen.stream(batch, seed)
             _note_streamed(settings, scenario, streamed, batch)
         else:
             _say(started, f"{chosen.title} has been streamed whole; nothing new to send")
+        airflow = closing.enter_context(_ready(settings, running))
+        _say(started, f"Airflow is up: {running.url}")
         airflow.trigger("land_events")
-        _await_settled(settings, airflow, started)
+        _await_settled(settings, airflow, started, begun)
     _show(settings, chosen, batch)
     _say(started, "done")
 
@@ -89,23 +95,18 @@ def _initialise(settings: Settings) -> None:
 
 
 @contextmanager
-def _stack(settings: Settings, started: float) -> Iterator[Airflow]:
-    """Broker and Airflow, started side by side; what was not running before is stopped at the end."""
+def _stack(settings: Settings, started: float) -> Iterator[Standalone]:
+    """The broker up and Airflow on its way; what was not running before is stopped at the end."""
     from broker import local as broker
     from scheduler import local as scheduler
-    from scheduler.api import Airflow
 
     _initialise(settings)
     airflow_ran, broker_ran = scheduler.find(settings) is not None, broker.status(settings)["running"]
     try:
-        _say(started, "starting Airflow and the broker")
+        _say(started, "starting the broker and Airflow")
         running = scheduler.start(settings)
         broker.up(settings)
-        scheduler.wait_until_ready(settings, running)
-        with Airflow(settings, running) as airflow:
-            airflow.wait_for_dags(set(DAGS))
-            _say(started, f"broker and Airflow are up; Airflow's pages: {running.url}")
-            yield airflow
+        yield running
     finally:
         if not airflow_ran:
             scheduler.down(settings)
@@ -113,7 +114,18 @@ def _stack(settings: Settings, started: float) -> Iterator[Airflow]:
             broker.down(settings)
 
 
-def _await_settled(settings: Settings, airflow: Airflow, started: float) -> None:
+def _ready(settings: Settings, running: Standalone) -> Airflow:
+    """A client of Airflow, once it is healthy and has read every DAG file."""
+    from scheduler import local as scheduler
+    from scheduler.api import Airflow
+
+    scheduler.wait_until_ready(settings, running)
+    airflow = Airflow(settings, running)
+    airflow.wait_for_dags(set(DAGS))
+    return airflow
+
+
+def _await_settled(settings: Settings, airflow: Airflow, started: float, begun: dt.datetime) -> None:
     """Wait until the DAGs have brought every event to a published version; MizanError when one fails for good."""
     from pipeline.steps import waiting
 
@@ -127,7 +139,7 @@ def _await_settled(settings: Settings, airflow: Airflow, started: float) -> None
         if words != told:
             _say(started, words)
             told = words
-        failed = [run for dag_id in ("land_events", "publish_warehouse") for run in _failed(airflow, dag_id)]
+        failed = [run for dag_id in ("land_events", "publish_warehouse") for run in _failed(airflow, dag_id, begun)]
         if failed or time.monotonic() > deadline:
             raise MizanError(
                 f"the pipeline did not settle: {words}",
@@ -141,8 +153,12 @@ def _running(airflow: Airflow) -> bool:
     return any(run["state"] in ("queued", "running") for dag_id in flow for run in airflow.runs(dag_id))
 
 
-def _failed(airflow: Airflow, dag_id: str) -> list[str]:
-    return [f"{dag_id} {run['dag_run_id']}" for run in airflow.runs(dag_id) if run["state"] == "failed"]
+def _failed(airflow: Airflow, dag_id: str, since: dt.datetime) -> list[str]:
+    return [
+        f"{dag_id} {run['dag_run_id']}"
+        for run in airflow.runs(dag_id)
+        if run["state"] == "failed" and run["end_date"] and dt.datetime.fromisoformat(run["end_date"]) >= since
+    ]
 
 
 def _show(settings: Settings, chosen: DemoScenario, batch: list[str]) -> None:
