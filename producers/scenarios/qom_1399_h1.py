@@ -4,6 +4,8 @@ Exactly ``round(23,000,000 x scale)`` distinct transactions are completed in the
 (so 23,000 at 0.001), by 54 agencies. Besides, and without touching that number: visits that lead to nothing,
 transactions that stay open, tests (1 in 200), events taken back, events sent twice, events without a person or a
 district, and a few journeys that reach the broker a month late, never later than their own quarter's last month.
+
+A service once used is used in every month from then on (at 0.001 and above), so a new month adds no row to old ones.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
@@ -33,6 +34,7 @@ from producers.journeys import (
 )
 from producers.scenarios import qom_catalogue
 from producers.scenarios.qom_agencies import AGENCIES, LEADING
+from producers.scenarios.qom_offers import MONTHS, USE, Offer, Rota, offered, picked
 from producers.scenarios.registry import Tables
 
 NAME = "qom-1399-h1"
@@ -40,23 +42,13 @@ TITLE = {
     "fa": "گزارش نیم‌سال نخست ۱۳۹۹ استان قم: ۲۳ میلیون تراکنش، ۵۴ دستگاه، ۶۵۱ خدمت",
     "en": "Qom province, first half of 1399: 23 million transactions, 54 agencies, 651 services",
 }
-MONTHS = tuple(Month("jalali", 1399, number) for number in range(1, 7))
 TRANSACTIONS = 23_000_000
 EVENTS_AT_FULL_SCALE = 78_000_000
 
 # Farvardin is a holiday month, and 1399 began with the pandemic.
 _MONTH_WEIGHTS = (118, 158, 172, 178, 184, 190)
-# Shares of use in the first and in the last month; between them they change evenly: the province moved
-# people from counters to portals and apps.
-_USE = (
-    ("portal", 0.48, 0.56),
-    ("mobile_app", 0.10, 0.15),
-    ("counter_office", 0.30, 0.20),
-    ("service_desk", 0.12, 0.09),
-)
 _AGES = (("under_18", 0.03), ("18_34", 0.41), ("35_49", 0.33), ("50_64", 0.17), ("65_plus", 0.06))
 _DISTRICTS = (("markazi", 0.90), ("salafchegan", 0.03), ("jafarieh", 0.03), ("kahak", 0.02), ("khalajestan", 0.02))
-_AUDIENCE_WEIGHTS = {"citizen": 6, "business": 2, "government": 1}
 _LATE, _OPEN, _EMPTY, _TEST, _TAKEN_BACK, _TWICE = 0.003, 0.05, 0.08, 0.005, 0.001, 0.002
 _NO_KEY, _NO_DISTRICT, _SAME_VISIT = 0.04, 0.06, 0.2
 _LATE_SENDERS = 10
@@ -75,13 +67,6 @@ def catalogue() -> Tables:
 def events(month: Month, scale: float, seed: int) -> Iterator[tuple[str, bytes]]:
     """What reaches the broker in a month: day by day, in a day agency by agency."""
     return _Telling(scale, seed).month(month)
-
-
-@dataclass(frozen=True)
-class _Offer:
-    """The services an agency's people use in a month: by channel, repeated by how often."""
-
-    by_channel: dict[str, tuple[OfferedService, ...]]
 
 
 class _Telling:
@@ -111,6 +96,12 @@ class _Telling:
                 late[agency] = min(count, shares[agency])
         return [(share - kept, kept) for share, kept in zip(shares, late, strict=True)]
 
+    @lru_cache(maxsize=1024)  # noqa: B019 (a telling lives as long as its stream)
+    def offer(self, place: int, month: Month) -> Offer:
+        """What an agency's people use in a month: as many services as every later month has use for, twice over."""
+        later = MONTHS[MONTHS.index(month) :]
+        return offered(AGENCIES[place].agency_id, month, min(self.quotas(one)[place][0] for one in later) // 2)
+
     def month(self, month: Month) -> Iterator[tuple[str, bytes]]:
         """Everything that arrives in the month."""
         clock = MonthClock(month)
@@ -126,6 +117,7 @@ class _Telling:
             for place, agency in enumerate(AGENCIES)
             if agency.agency_id in LEADING
         }
+        rotas = [Rota(self.offer(place, month).services, quotas[place][0]) for place in range(len(AGENCIES))]
         due: list[dict[int, list[Said]]] = [defaultdict(list) for _ in AGENCIES]
         number = 0
         for day in range(len(clock.dates)):
@@ -134,7 +126,8 @@ class _Telling:
                 if not count and day not in due[place] and not self._has_reports(agency.agency_id, clock, day):
                     continue
                 reporter = Reporter(agency.agency_id, Random(f"{self.seed_text}|{agency.agency_id}|{clock.dates[day]}"))
-                for said in self._day(reporter, month, clock, day, number, count):
+                offer = self.offer(place, month)
+                for said in self._day(reporter, month, clock, day, number, count, offer, rotas[place]):
                     due[place][clock.day_of(said.at)].append(said)
                 number += count
                 today = sorted(due[place].pop(day, ()), key=lambda said: said.at)
@@ -143,18 +136,25 @@ class _Telling:
                     yield agency.agency_id, said.value
 
     def _day(
-        self, reporter: Reporter, month: Month, clock: MonthClock, day: int, first: int, count: int
+        self,
+        reporter: Reporter,
+        month: Month,
+        clock: MonthClock,
+        day: int,
+        first: int,
+        count: int,
+        offer: Offer,
+        rota: Rota,
     ) -> Iterator[Said]:
         """The journeys that begin on a day at one agency; ``count`` of them complete a transaction."""
         random = reporter.random
         date = f"{clock.dates[day]:%y%m%d}"
-        offer = _offer(reporter.agency_id, month)
         shares = _shares(month)
         before: tuple[str, str, Person, int] | None = None
         serial = 0
         for number in range(first, first + count):
-            channel = choose(shares, spread(number))
-            service = _picked(random, offer, channel)
+            waiting, channel = rota.next(choose(shares, spread(number)))
+            service = waiting or picked(random, offer, channel)
             # Some do two things in one visit.
             if before is not None and before[1] == channel and random.random() < _SAME_VISIT:
                 visit_id, _, person, at = before
@@ -176,7 +176,7 @@ class _Telling:
             for _ in range(count):
                 if random.random() < chance:
                     channel = choose(shares, random.random())
-                    service = _picked(random, offer, channel)
+                    service = picked(random, offer, channel)
                     at = start_of_journey(random, clock, day, channel)
                     yield from tell(reporter, clock, at, f"{date}-{serial}", service, channel)
                     serial += 1
@@ -284,7 +284,7 @@ class _Telling:
         for serial in range(count):
             day = int(random.random() * len(clock.dates))
             channel = choose(_shares(month), random.random())
-            service = _picked(random, _offer(agency.agency_id, month), channel)
+            service = picked(random, self.offer(place, month), channel)
             person = self._person(random, service.audience, channel)
             at = start_of_journey(random, clock, day, channel)
             name = f"late-{month.label}-{serial}"
@@ -354,21 +354,4 @@ def _day_weight(clock: MonthClock, day: int) -> float:
 @lru_cache
 def _shares(month: Month) -> tuple[tuple[str, float], ...]:
     progress = MONTHS.index(month) / (len(MONTHS) - 1)
-    return tuple((channel, first + (last - first) * progress) for channel, first, last in _USE)
-
-
-@lru_cache(maxsize=1024)
-def _offer(agency_id: str, month: Month) -> _Offer:
-    by_channel: dict[str, list[OfferedService]] = defaultdict(list)
-    for row in qom_catalogue.services():
-        if row["agency_id"] == agency_id and qom_catalogue.is_used(row, month.first_day):
-            channels = frozenset(row["channels"].split("|"))
-            service = OfferedService(row["service_id"], row["declared_level"], row["audience"], channels)
-            for channel in channels:
-                by_channel[channel] += [service] * _AUDIENCE_WEIGHTS[service.audience]
-    return _Offer({channel: tuple(services) for channel, services in by_channel.items()})
-
-
-def _picked(random: Random, offer: _Offer, channel: str) -> OfferedService:
-    services = offer.by_channel[channel]
-    return services[int(random.random() * len(services))]
+    return tuple((channel, first + (last - first) * progress) for channel, first, last in USE)
