@@ -19,7 +19,8 @@ pytestmark = pytest.mark.integration
 
 FAILPOINTS = (
     "plan", "read", "decode", "quarantine.file", "quarantine.pre_commit", "quarantine.post_commit", "events.file",
-    "events.pre_commit", "events.post_commit", "verify", "mirror", "exit", "events.post_commit@2", "quarantine.post_commit@2",
+    "events.pre_commit", "events.post_commit", "verify", "mirror", "exit",
+    "events.post_commit@2", "quarantine.post_commit@2",
 )  # fmt: skip
 
 
