@@ -24,15 +24,10 @@ def register(app: typer.Typer) -> None:
 
 def init() -> None:
     """Make keys, folders and an empty lake. Safe to repeat: what is there stays."""
-    from catalogue.tables import create
-    from contracts.keys import create_keys
-    from warehouse.lake import Lake
+    from pipeline.steps import initialise
 
     settings = Settings.load()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    made = create_keys(settings)
-    Lake(settings).create()
-    create(settings)
+    made = initialise(settings)
     for path in made:
         note(f"made {path}")
     note(f"ready: {settings.home}")

@@ -24,12 +24,9 @@ def gate(context: typer.Context, as_json: bool = JSON_OPTION) -> None:
     """Judge every landed batch, agency by agency. Exits 3 while a gate is closed."""
     if context.invoked_subcommand is not None:
         return
-    from dashboard.validation_report import write_report
-    from expectations.gate import gate as judge_batches
+    from pipeline.steps import judge_batches
 
-    settings = Settings.load()
-    result = judge_batches(settings)
-    report = write_report(settings)
+    result, report = judge_batches(Settings.load())
     if as_json:
         print_json({"agencies": result.agencies, "report": report})
     else:

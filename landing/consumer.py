@@ -104,11 +104,6 @@ class Reader:
         except KafkaException as error:
             log.info("offsets are not mirrored: %s", error)
 
-    @property
-    def done(self) -> bool:
-        """True when every partition is at its end or stopped."""
-        return not self._open
-
     def chunks(self) -> Iterator[Chunk]:
         """Chunks until every partition is at its end. Raises TryAgain when Kafka falls silent for a minute."""
         heard = time.monotonic()

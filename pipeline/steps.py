@@ -17,6 +17,7 @@ from contracts.settings import Settings
 from pipeline import progress
 
 if TYPE_CHECKING:
+    from expectations.gate import GateResult
     from warehouse.publish import Published
 
 log = logging.getLogger("mizan.pipeline")
@@ -104,17 +105,22 @@ def _was_left_behind(settings: Settings) -> bool:
     return patience and any(_lake_waits(settings))
 
 
-def gate_batches(settings: Settings | None = None) -> list[str]:
-    """Judge every landed batch that has no verdict, write the report; what is held, as words: agency and batch."""
+def judge_batches(settings: Settings) -> tuple[GateResult, Path]:
+    """Judge every landed batch that has no verdict; what stands, and the report that says so."""
     from dashboard.validation_report import write_report
     from expectations.gate import gate
 
-    settings = settings or Settings.load()
     before = progress.landed_state(settings)
-    held = [f"{entry['agency_id']} {entry['batch']}" for entry in gate(settings).held]
-    write_report(settings)
+    result = gate(settings)
+    report = write_report(settings)
     progress.note(settings, "gate", before)
-    return held
+    return result, report
+
+
+def gate_batches(settings: Settings | None = None) -> list[str]:
+    """The same, as the DAG passes it on: what is held, as words: agency and batch."""
+    result, _ = judge_batches(settings or Settings.load())
+    return [f"{entry['agency_id']} {entry['batch']}" for entry in result.held]
 
 
 def update_facts(settings: Settings | None = None) -> list[str]:
