@@ -147,7 +147,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     Months that still wait, because facts have moved on since, are built first: a version never mixes two states.
     """
     from expectations.metrics import check_metrics
-    from transforms.refresh import build_month, pending_months
+    from transforms.refresh import build_month, pending_months, refresh_evaluations
     from warehouse.publish import in_service, publish
 
     settings = settings or Settings.load()
@@ -155,6 +155,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     if rollback is None:
         for month in pending_months(settings):
             build_month(settings, month)
+        refresh_evaluations(settings)
     # Judging takes seconds; what is in service already has been judged.
     if rollback is None and in_service(settings) is None:
         for warning in check_metrics(settings):

@@ -16,7 +16,9 @@ from typing import Any
 import yaml
 
 ROOM = Path(__file__).parent
-SHELVES = ("dimensions", "staging", "facts", "metrics")
+SHELVES = ("dimensions", "staging", "facts", "metrics", "evaluations")
+# What is published: metrics by month or period, and evaluations, which are computed whole.
+PUBLISHED = ("metrics", "evaluations")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Model:
         """A metric's version; None for facts and dimensions, which are rebuilt and never compared."""
         found = self.contract.get("version")
         return None if found is None else int(found)
+
+    @property
+    def shelf(self) -> str:
+        """The folder's folder: ``metrics``."""
+        return self.folder.parent.name
 
     @property
     def table(self) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import pyarrow as pa
 
 from contracts.failpoints import failpoint
 from contracts.reporting_time import Month
+from transforms import evaluation
 from transforms.changes import keep, point
 from transforms.model import Model, models
 from transforms.reference import month_number
-from warehouse.connection import Connection
+from warehouse.connection import Connection, in_transaction
 
 PERIODS = "period_totals"
 
@@ -40,17 +41,6 @@ def refresh_pending_periods(connection: Connection) -> int:
     for calendar, periods in groups:
         in_transaction(connection, partial(_periods, connection, calendar, periods))
     return sum(len(periods) for _, periods in groups)
-
-
-def in_transaction(connection: Connection, work: Callable[[], None]) -> None:
-    """All of ``work`` or nothing."""
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        work()
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
 
 
 def _replace(connection: Connection, months: Sequence[Month], *, periods_now: bool) -> None:
@@ -88,6 +78,7 @@ def _replace(connection: Connection, months: Sequence[Month], *, periods_now: bo
         AND period NOT IN (SELECT period FROM fct_declared_cells WHERE calendar = $calendar)""",
         {"calendar": calendar},
     )
+    evaluation.outdate(connection)
     if periods_now:
         _periods(connection, calendar, None)
 

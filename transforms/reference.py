@@ -34,6 +34,18 @@ class CatalogueRows(Protocol):
     def services(self) -> Sequence[Row]:
         """service_id, agency_id and the columns of dim_service."""
 
+    @property
+    def mandates(self) -> Sequence[Row]:
+        """mandate_id, valid_from, valid_to and the columns of dim_mandate."""
+
+    @property
+    def frameworks(self) -> Sequence[Row]:
+        """The columns of dim_framework."""
+
+    @property
+    def assessments(self) -> Sequence[Row]:
+        """The columns of dim_assessment."""
+
 
 def month_number(month: Month) -> int:
     """A month's place in its calendar, the unit in which facts count months: year * 12 + number - 1."""
@@ -81,9 +93,16 @@ def load_catalogue(connection: Connection, catalogue: CatalogueRows) -> bool:
         ("dim_place", list({row["place_id"]: row for row in _by_version(catalogue.places)}.values())),
         ("dim_agency_ministry", [_run_row("agency_id", "ministry_id", run) for run in ministries]),
         ("dim_district_county", [_run_row("district", "county", run) for run in county_runs(catalogue.places)]),
+        ("dim_agency_history", _half_open(catalogue.agencies)),
+        ("dim_service_history", _half_open(catalogue.services)),
+        ("dim_place_history", _half_open(catalogue.places)),
+        ("dim_mandate", _half_open(catalogue.mandates)),
+        ("dim_framework", catalogue.frameworks),
+        ("dim_assessment", catalogue.assessments),
     ):
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 names from the literal above
         fill(connection, known[table], rows)
+    _load_agency_scopes(connection)
     ((moved,),) = connection.execute("""
         WITH agencies AS (
             SELECT agency_id FROM (SELECT * FROM dim_agency_ministry EXCEPT SELECT * FROM dim_agency_ministry_before)
@@ -101,6 +120,42 @@ def load_catalogue(connection: Connection, catalogue: CatalogueRows) -> bool:
             OR EXISTS (SELECT 1 FROM fct_activity SEMI JOIN districts USING (district))
     """).fetchall()
     return bool(moved)
+
+
+def _half_open(rows: Sequence[Row]) -> list[Row]:
+    """Versions as half-open runs of dates: a blank end is EVER or NEVER."""
+    one_day = dt.timedelta(days=1)
+    return [
+        {
+            **row,
+            "valid_from": row.get("valid_from") or EVER,
+            "valid_before": row["valid_to"] + one_day if row.get("valid_to") else NEVER,
+        }
+        for row in rows
+    ]
+
+
+def _load_agency_scopes(connection: Connection) -> None:
+    """Replace dim_agency_scope, from the histories of agencies, ministries and districts."""
+    connection.execute("DELETE FROM dim_agency_scope")
+    connection.execute("""
+        INSERT INTO dim_agency_scope
+        SELECT agency_id, 'national', 'IR', valid_from, valid_before FROM dim_agency_history
+        UNION ALL SELECT agency_id, 'agency', agency_id, valid_from, valid_before FROM dim_agency_history
+        UNION ALL SELECT agency_id, 'ministry', ministry_id, valid_from, valid_before FROM dim_agency_ministry
+        UNION ALL
+        SELECT agency_id, 'province', province, valid_from, valid_before
+        FROM dim_agency_history WHERE province IS NOT NULL
+        UNION ALL
+        SELECT agency_id, 'district', district, valid_from, valid_before
+        FROM dim_agency_history WHERE district IS NOT NULL
+        UNION ALL
+        SELECT
+            a.agency_id, 'county', c.county,
+            GREATEST(a.valid_from, c.valid_from), LEAST(a.valid_before, c.valid_before)
+        FROM dim_agency_history AS a JOIN dim_district_county AS c
+            ON c.district = a.district AND c.valid_from < a.valid_before AND a.valid_from < c.valid_before
+    """)
 
 
 def _last_ministry(row: Row, runs: Sequence[Run]) -> str | None:

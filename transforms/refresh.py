@@ -6,7 +6,9 @@ catalogue), it is made again from the lake, and a line on the log says why.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +18,12 @@ from pathlib import Path
 from catalogue.read import current
 from contracts.errors import MizanError
 from contracts.failpoints import failpoint
-from contracts.reporting_time import CALENDARS, Month
+from contracts.reporting_time import CALENDARS, Month, tehran_date
 from contracts.settings import Settings
-from transforms import changes, closure, months, reference
-from transforms.model import fingerprint, models
+from transforms import changes, closure, evaluation, months, reference
+from transforms.model import PUBLISHED, fingerprint, models
 from transforms.reference import CatalogueRows, month_of_number
-from warehouse.connection import Connection, build_connection
+from warehouse.connection import Connection, build_connection, in_transaction
 from warehouse.lake import Lake
 
 log = logging.getLogger("mizan.transforms")
@@ -32,6 +34,7 @@ _OPS = """
     CREATE TABLE IF NOT EXISTS ops_pending_periods (calendar VARCHAR, period VARCHAR);
     CREATE TABLE IF NOT EXISTS ops_refreshed (calendar VARCHAR, month VARCHAR, times INTEGER);
     CREATE TABLE IF NOT EXISTS ops_state (name VARCHAR, value VARCHAR);
+    CREATE TABLE IF NOT EXISTS ops_published (table_name VARCHAR, built_as VARCHAR, shelf VARCHAR, contract VARCHAR);
 """
 # One transaction of monthly rows reads at most about this many events (a single month may have more).
 EVENTS_AT_ONCE = 5_000_000
@@ -94,12 +97,36 @@ def prepare(connection: Connection) -> None:
     found = connection.execute("SELECT value FROM ops_state WHERE name = 'models'").fetchall()
     if found and found != [(fingerprint(),)]:
         raise Outdated("the models changed")
-    for shelf in ("dimensions", "facts", "metrics"):
+    for shelf in ("dimensions", "facts", *PUBLISHED):
         for model in models(shelf).values():
             connection.execute(model.ddl)
     reference.load_calendar(connection)
     if not found:
+        describe_published(connection)
         _remember(connection, "models", fingerprint())
+
+
+def describe_published(connection: Connection) -> None:
+    """ops_published: the tables to publish, each with its contract as JSON, so that publishing need not know models."""
+    connection.execute("DELETE FROM ops_published")
+    for shelf in PUBLISHED:
+        for model in models(shelf).values():
+            connection.execute(
+                "INSERT INTO ops_published VALUES ($name, $built, $shelf, $contract)",
+                {
+                    "name": model.name,
+                    "built": model.table,
+                    "shelf": shelf,
+                    "contract": json.dumps(model.contract, ensure_ascii=False, default=str),
+                },
+            )
+
+
+def refresh_evaluations(settings: Settings, today: dt.date | None = None) -> None:
+    """Bring the evaluations up to date; nothing to do where neither facts, months nor the day moved."""
+    with build_connection(settings) as connection:
+        prepare(connection)
+        evaluation.refresh(connection, today or tehran_date(dt.datetime.now(dt.UTC)))
 
 
 def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -> set[Month]:
@@ -119,17 +146,18 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         closure.apply(connection, change)
         closure.follow_held(connection)
         reference.load_scopes(connection)
+        evaluation.outdate(connection)
         _remember(connection, "lake_version", str(version))
 
     failpoint("tx.begin")
-    months.in_transaction(connection, work)
+    in_transaction(connection, work)
     return set(pending(connection))
 
 
 def content_hash(connection: Connection) -> str:
     """SHA-256 (hex) of every published table's rows, in order: equal figures, equal hash."""
     digest = hashlib.sha256()
-    for model in models("metrics").values():
+    for model in (model for shelf in PUBLISHED for model in models(shelf).values()):
         digest.update(f"{model.table}\0".encode())
         columns = ", ".join(f"COALESCE(\"{name}\"::VARCHAR, '\\N')" for name in model.physical)
         rows = connection.execute(
@@ -164,6 +192,7 @@ def _facts_alone(connection: Connection, settings: Settings) -> Built:
 def _bring_up_to_date(connection: Connection, settings: Settings) -> Built:
     found = sorted(update_facts(connection, Lake(settings), current(settings)))
     done = compute(connection, found)
+    evaluation.refresh(connection, tehran_date(dt.datetime.now(dt.UTC)))
     return Built(tuple(found), done, None)
 
 

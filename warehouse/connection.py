@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -79,3 +79,14 @@ def view_files(connection: Connection, name: str, files: Sequence[str], columns:
         typed = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns.items())
         body = f"SELECT {typed} LIMIT 0"
     connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {body}')
+
+
+def in_transaction(connection: Connection, work: Callable[[], None]) -> None:
+    """All of ``work`` or nothing."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        work()
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

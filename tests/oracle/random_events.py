@@ -51,6 +51,9 @@ class Catalogue:
     agencies: list[Row] = field(default_factory=list)
     places: list[Row] = field(default_factory=list)
     services: list[Row] = field(default_factory=list)
+    mandates: list[Row] = field(default_factory=list)
+    frameworks: list[Row] = field(default_factory=list)
+    assessments: list[Row] = field(default_factory=list)
 
 
 @dataclass

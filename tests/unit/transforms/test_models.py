@@ -12,7 +12,7 @@ from transforms import changes, model, reference
 from warehouse.connection import Connection
 
 
-@pytest.mark.parametrize("shelf", ["staging", "facts", "metrics"])
+@pytest.mark.parametrize("shelf", ["staging", "facts", "metrics", "evaluations"])
 def test_a_contract_names_the_tables_its_query_reads(shelf: str) -> None:
     for found in model.models(shelf).values():
         assert found.reads == set(found.contract.get("reads", ())), found.name
@@ -26,7 +26,7 @@ def test_a_metric_runs_after_those_it_reads() -> None:
 
 
 def test_every_query_opens_with_its_grain() -> None:
-    for shelf in ("staging", "facts", "metrics"):
+    for shelf in ("staging", "facts", "metrics", "evaluations"):
         for found in model.models(shelf).values():
             if found.query:
                 header = found.query.split("\n--\n", 1)
