@@ -18,7 +18,8 @@ _COUNTED_KINDS = """e.event_type IN (
     'ir.egov.transaction.received.v1', 'ir.egov.transaction.completed.v1', 'ir.egov.visit.recorded.v1'
 ) AND e.is_test IS NOT TRUE"""
 COLUMNS = """e.event_id, e.source, e.agency_id, e.event_type, e.occurred_at, e.transaction_id, e.service_id,
-    e.channel, e.pid, e.visit_id, e.province, e.district, e.outcome, e.duration_seconds"""
+    e.channel, e.pid, e.visit_id, e.province, e.district, e.outcome, e.duration_seconds,
+    e.reason_in_person, e.in_person_steps, e.human_steps, e.documents_requested, e.assisted_by"""
 _DECLARATION_COLUMNS = """e.source, e.event_id, e.batch_id, e.agency_id, e.occurred_at,
     CASE WHEN e.occurred_at < d.turns_at THEN d.day_before ELSE d.day_after END AS event_date,
     e.calendar, e.period, e.measure, e.service_id, e.channel, e.declared_value, e.declared_status"""

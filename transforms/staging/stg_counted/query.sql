@@ -18,7 +18,12 @@ SELECT
     e.province,
     e.district,
     e.outcome,
-    e.duration_seconds
+    e.duration_seconds,
+    e.reason_in_person,
+    e.in_person_steps,
+    e.human_steps,
+    e.documents_requested,
+    e.assisted_by
 FROM lnd_events AS e
 WHERE
     e.event_type IN (

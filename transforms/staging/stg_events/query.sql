@@ -36,7 +36,12 @@ SELECT
     e.agency_id,
     e.service_id,
     e.outcome,
-    e.duration_seconds
+    e.duration_seconds,
+    e.reason_in_person,
+    e.in_person_steps,
+    e.human_steps,
+    e.documents_requested,
+    e.assisted_by
 FROM dated AS e
 LEFT JOIN fct_users AS u ON e.pid = u.pid
 LEFT JOIN dim_agency_ministry AS m
