@@ -1,4 +1,9 @@
-"""Every example beside a model is run as it is written: given events, when a month is asked for, then these rows."""
+"""Every example beside a model is run as it is written: given tables, when some rows are asked for, then these rows.
+
+``given events`` and ``given <table of the catalogue>`` fill the lake and the catalogue. ``when`` names columns, joined
+by "and": ``when month is jalali 1399-01 and scope is province qom``, ``when as_of is 2020-03-20``; ``when today is
+2020-06-01`` sets the day on which the figures are looked at. Without a ``when`` every row of the table is meant.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lake_bench import LakeBench
+from example_catalogue import catalogue_of
+from lake_bench import TODAY, LakeBench
 
-from transforms import model
+from catalogue.tables import tables
+from transforms import evaluation, model
 from warehouse.connection import Connection
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 EXAMPLES = sorted(model.ROOM.glob("*/*/examples/*.md"))
 WORDS = {"not provided": "not_provided", "not applicable": "not_applicable"}
-WHEN = re.compile(r"^when (month|period) is (\w+) (\S+) and scope is (\w+)(?: (\S+))?$", re.MULTILINE)
+WHEN = re.compile(r"^when (.+)$", re.MULTILINE)
 TYPES = {
     "received": "ir.egov.transaction.received.v1",
     "completed": "ir.egov.transaction.completed.v1",
@@ -89,27 +96,40 @@ def arithmetic(node: ast.expr) -> Fraction:
     return Fraction(node.value)
 
 
-def built(connection: Connection, found: model.Model, text: str, columns: list[str]) -> list[list[Any]]:
-    """The model's rows that the example speaks of, in the example's columns."""
+def conditions(text: str) -> dict[str, str]:
+    """Column to value, as the example's ``when`` says."""
     when = WHEN.search(text)
-    if when is None:
-        names = ", ".join(f'"{name}"' for name in columns)
-        rows = connection.execute(f"SELECT {names} FROM {found.table}").fetchall()
-        return [[shown(cell) for cell in row] for row in rows]
-    unit, calendar, label, scope, scope_id = when.groups()
+    found: dict[str, str] = {}
+    for part in when.group(1).split(" and ") if when else ():
+        name, _, said = part.partition(" is ")
+        first, _, second = said.partition(" ")
+        if name in ("month", "period"):
+            found |= {"calendar": first, name: second}
+        elif name == "scope":
+            found |= {"scope": first, "scope_id": second or "IR"}
+        else:
+            found[name] = said
+    return found
+
+
+def built(connection: Connection, found: model.Model, asked: dict[str, str], columns: list[str]) -> list[list[Any]]:
+    """The model's rows that the example speaks of, in the example's columns."""
+    measures = {measure.name for measure in found.measures}
     names = ", ".join(
-        f"COALESCE({name}::VARCHAR, {name}_status)" if name in {m.name for m in found.measures} else name
-        for name in columns
+        f'COALESCE("{name}"::VARCHAR, "{name}_status")' if name in measures else f'"{name}"' for name in columns
     )
-    rows = connection.execute(
-        f"SELECT {names} FROM {found.table} WHERE calendar = $c AND {unit} = $l AND scope = $s AND scope_id = $i",
-        {"c": calendar, "l": label, "s": scope, "i": scope_id or "IR"},
-    ).fetchall()
-    return [list(row) for row in rows]
+    where = " AND ".join(f'"{name}"::VARCHAR = ${name}' for name in asked) or "TRUE"
+    rows = connection.execute(f'SELECT {names} FROM "{found.table}" WHERE {where}', asked).fetchall()
+    return [[shown(cell) for cell in row] for row in rows]
 
 
 def shown(cell: Any) -> Any:
-    return f"{cell.astimezone(TEHRAN):%Y-%m-%d %H:%M}" if isinstance(cell, dt.datetime) else cell
+    """A value as an example writes it."""
+    if isinstance(cell, dt.datetime):
+        return f"{cell.astimezone(TEHRAN):%Y-%m-%d %H:%M}"
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return str(cell) if isinstance(cell, dt.date) else cell
 
 
 def same(wanted: Any, found: Any) -> bool:
@@ -124,13 +144,22 @@ def same(wanted: Any, found: Any) -> bool:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: f"{file.parents[1].name}-{file.stem}")
 def test_the_example_holds(bench: LakeBench, file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    bench.land("b1", [event(number, cells) for number, cells in enumerate(table(text, "given events"))])
+    given = {name: table(text, f"given {name}") for name in ("events", *tables()) if f"\ngiven {name}\n" in text}
+    assert given, "an example gives something"
+    events = [event(number, cells) for number, cells in enumerate(given.pop("events", []))]
+    if given:
+        bench.catalogue = catalogue_of(given)
+    if events:
+        bench.land("b1", events)
     found = model.models(file.parents[2].name)[file.parents[1].name]
     wanted = table(text, "then")
     columns = list(wanted[0])
+    asked = conditions(text)
+    today = dt.date.fromisoformat(asked.pop("today", TODAY.isoformat()))
     with bench.build() as connection:
         bench.update(connection)
-        rows = built(connection, found, text, columns)
+        evaluation.refresh(connection, today)
+        rows = built(connection, found, asked, columns)
     order = [[str(cell) for cell in row] for row in rows]
     rows = [row for _, row in sorted(zip(order, rows, strict=True))]
     assert len(rows) == len(wanted), rows
