@@ -20,7 +20,7 @@ from contracts.errors import MizanError
 from contracts.failpoints import failpoint
 from contracts.reporting_time import CALENDARS, Month, tehran_date
 from contracts.settings import Settings
-from transforms import changes, closure, evaluation, months, reference
+from transforms import changes, closure, evaluation, landed, months, reference
 from transforms.model import PUBLISHED, fingerprint, models
 from transforms.reference import CatalogueRows, month_of_number
 from warehouse.connection import Connection, build_connection, in_transaction
@@ -34,7 +34,6 @@ _OPS = """
     CREATE TABLE IF NOT EXISTS ops_pending_periods (calendar VARCHAR, period VARCHAR);
     CREATE TABLE IF NOT EXISTS ops_refreshed (calendar VARCHAR, month VARCHAR, times INTEGER);
     CREATE TABLE IF NOT EXISTS ops_state (name VARCHAR, value VARCHAR);
-    CREATE TABLE IF NOT EXISTS ops_published (table_name VARCHAR, built_as VARCHAR, shelf VARCHAR, contract VARCHAR);
 """
 # One transaction of monthly rows reads at most about this many events (a single month may have more).
 EVENTS_AT_ONCE = 5_000_000
@@ -108,16 +107,20 @@ def prepare(connection: Connection) -> None:
 
 def describe_published(connection: Connection) -> None:
     """ops_published: the tables to publish, each with its contract as JSON, so that publishing need not know models."""
-    connection.execute("DELETE FROM ops_published")
+    connection.execute(
+        "CREATE OR REPLACE TABLE ops_published "
+        "(table_name VARCHAR, built_as VARCHAR, shelf VARCHAR, contract VARCHAR, query VARCHAR)"
+    )
     for shelf in PUBLISHED:
         for model in models(shelf).values():
             connection.execute(
-                "INSERT INTO ops_published VALUES ($name, $built, $shelf, $contract)",
+                "INSERT INTO ops_published VALUES ($name, $built, $shelf, $contract, $query)",
                 {
                     "name": model.name,
                     "built": model.table,
                     "shelf": shelf,
                     "contract": json.dumps(model.contract, ensure_ascii=False, default=str),
+                    "query": model.query,
                 },
             )
 
@@ -144,6 +147,7 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         change = changes.find(connection)
         failpoint("tx.mid")
         closure.apply(connection, change)
+        landed.apply(connection, lake, change)
         closure.follow_held(connection)
         reference.load_scopes(connection)
         evaluation.outdate(connection)
@@ -271,9 +275,12 @@ def _is_damage(error: Exception) -> bool:
 
 
 def _forget_facts(connection: Connection) -> None:
-    """Empty the facts; the published rows stay until their months are computed again."""
+    """Empty the facts of counted events; the published rows stay until their months are computed again.
+
+    What landed, and the numbers given to persons, do not depend on the catalogue.
+    """
     for model in models("facts").values():
-        if model.name != "fct_users":
+        if model.name not in ("fct_users", *landed.OF_LANDED_ROWS):
             connection.execute(f'DELETE FROM "{model.table}"')  # noqa: S608 our own names
     connection.execute("DELETE FROM ops_counted")
     connection.execute("""
