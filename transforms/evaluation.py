@@ -12,6 +12,8 @@ from transforms.model import Model, models
 from warehouse.connection import Connection, in_transaction
 
 _MARK = "evaluated"
+# What several evaluations read of the catalogue, computed once for all of them, each after those it reads.
+_STAGED = ("stg_catalogue_start", "stg_offered_services")
 
 
 def outdate(connection: Connection) -> None:
@@ -26,6 +28,8 @@ def refresh(connection: Connection, today: dt.date) -> bool:
         return False
 
     def work() -> None:
+        for name in _STAGED:
+            _stage(connection, models("staging")[name], today)
         for model in models("evaluations").values():
             _replace(connection, model, today)
         outdate(connection)
@@ -37,5 +41,12 @@ def refresh(connection: Connection, today: dt.date) -> bool:
 
 def _replace(connection: Connection, model: Model, today: dt.date) -> None:
     connection.execute(f'DELETE FROM "{model.table}"')  # noqa: S608 our own names
-    bound = {"today": today} if "$today" in model.query else {}
-    connection.execute(f'INSERT INTO "{model.table}" {model.selection}', bound)
+    connection.execute(f'INSERT INTO "{model.table}" {model.selection}', _bound(model, today))
+
+
+def _stage(connection: Connection, model: Model, today: dt.date) -> None:
+    connection.execute(f'CREATE OR REPLACE TEMP TABLE "{model.table}" AS {model.query}', _bound(model, today))
+
+
+def _bound(model: Model, today: dt.date) -> dict[str, dt.date]:
+    return {"today": today} if "$today" in model.query else {}

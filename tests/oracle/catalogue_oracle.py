@@ -1,0 +1,126 @@
+"""Services by level, told from the definition: for every day that may matter, look at the catalogue of that day.
+
+Slow on purpose: no runs, no running sums. Imports nothing but the oracle's own catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from oracle_events import Row, World
+
+LEVELS = ("none", "informational", "partial", "full", "smart", "unknown")
+NOT_APPLICABLE = "not_applicable"
+ONE_DAY = dt.timedelta(days=1)
+Scope = tuple[str, str]
+
+
+def opened_on(agencies: Sequence[Row], services: Sequence[Row], today: dt.date) -> dt.date:
+    """The first day of whatever has none: the earliest day named, else the earliest launch, else today."""
+    named = [row[end] for row in (*agencies, *services) for end in ("valid_from", "valid_to") if row[end] is not None]
+    launches = [row["launched_at"] for row in services if row["launched_at"] is not None]
+    return min([today, *(named or launches)]) if named or launches else today
+
+
+def days_to_look_at(rows: Sequence[Row], opened: dt.date, today: dt.date) -> list[dt.date]:
+    """Every day on which something may be otherwise than the day before."""
+    days = {opened}
+    for row in rows:
+        days |= {row["valid_from"]} if row["valid_from"] else set()
+        days |= {row["valid_to"] + ONE_DAY} if row["valid_to"] else set()
+    return sorted(day for day in days if opened <= day <= today)
+
+
+def on_offer(catalogue: Any, world: World, day: dt.date) -> dict[Scope, list[Row]]:
+    """The services of each scope on a day."""
+    agencies = {row["agency_id"]: row for row in catalogue.agencies if valid(row, day)}
+    found: dict[Scope, list[Row]] = defaultdict(list)
+    for service in catalogue.services:
+        agency = agencies.get(service["agency_id"])
+        if agency is None or not valid(service, day) or service["lifecycle"] in ("planned", "retired"):
+            continue
+        ministry = world.ministry(agency["agency_id"], day)
+        county = world.county(agency["district"], day)
+        for scope, name in (
+            ("national", "IR"),
+            ("agency", agency["agency_id"]),
+            ("ministry", ministry),
+            ("province", agency["province"]),
+            ("district", agency["district"]),
+            ("county", county),
+        ):
+            if name is not None:
+                found[(scope, name)].append(service)
+    return found
+
+
+def valid(row: Row, day: dt.date) -> bool:
+    return (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
+
+
+def histories(catalogue: Any, today: dt.date) -> dict[Scope, dict[dt.date, list[Row]]]:
+    """Per scope, each day on which its services are others than before, with the services."""
+    world = World(catalogue.agencies, catalogue.places)
+    opened = opened_on(catalogue.agencies, catalogue.services, today)
+    rows = [*catalogue.agencies, *catalogue.services, *catalogue.places]
+    found: dict[Scope, dict[dt.date, list[Row]]] = defaultdict(dict)
+    before: dict[Scope, list[Row]] = {}
+    for day in days_to_look_at(rows, opened, today):
+        now = on_offer(catalogue, world, day)
+        for scope in {*before, *now}:
+            if [id(row) for row in before.get(scope, [])] != [id(row) for row in now.get(scope, [])]:
+                found[scope][day] = now.get(scope, [])
+        before = now
+    return found
+
+
+def service_levels(catalogue: Any, today: dt.date) -> dict[tuple[dt.date, str, str], dict[str, Any]]:
+    """(as_of, scope, scope_id) to the columns of service_levels."""
+    return {
+        (day, *scope): _levels(_units(scope, services))
+        for scope, days in histories(catalogue, today).items()
+        for day, services in days.items()
+    }
+
+
+def _units(scope: Scope, services: Sequence[Row]) -> list[str]:
+    """One level for each service, in the nation for each official code."""
+    levels = []
+    shared: Mapping[str, list[str]] = defaultdict(list)
+    for service in services:
+        level = service["declared_level"] or "unknown"
+        if scope[0] == "national" and service["official_code"] is not None:
+            shared[service["official_code"]].append(level)
+        else:
+            levels.append(level)
+    return levels + [_least(found) for found in shared.values()]
+
+
+def _least(levels: Sequence[str]) -> str:
+    """The level that holds at every deliverer, whatever the unknown ones are."""
+    for level in ("none", "informational", "partial", "unknown", "full"):
+        if level in levels:
+            return level
+    return "smart"
+
+
+def _levels(units: Sequence[str]) -> dict[str, Any]:
+    counts = Counter(units)
+    services, electronic, unknown = len(units), counts["full"] + counts["smart"], counts["unknown"]
+    return {
+        "services": services,
+        **{level: counts[level] for level in LEVELS},
+        "electronic_share": share(electronic, services),
+        "share_lower": share(electronic, services),
+        "share_upper": share(electronic + unknown, services),
+        "share_of_known": share(electronic, services - unknown),
+    }
+
+
+def share(part: int, whole: int) -> Any:
+    """A float, or not applicable where there is nothing to share."""
+    return float(Fraction(part, whole)) if whole else NOT_APPLICABLE
