@@ -31,8 +31,10 @@ from producers.journeys import (
     transaction,
     visit,
 )
-from producers.scenarios import national_catalogue
-from producers.scenarios.national_catalogue import AGENCIES, PROVINCES, WINDOW, NationalAgency
+from producers.scenarios import iran_places, national_catalogue
+from producers.scenarios.iran_places import PROVINCES
+from producers.scenarios.national_agencies import WINDOW
+from producers.scenarios.national_catalogue import AGENCIES, WindowAgency
 from producers.scenarios.registry import Tables
 
 NAME = "national-window-1402"
@@ -42,6 +44,7 @@ TITLE = {
 }
 MONTHS = tuple(Month("jalali", 1402, number) for number in range(1, 7))
 EVENTS_AT_FULL_SCALE = 645_000_000
+SENDERS = (WINDOW, *(agency.agency_id for agency in AGENCIES))
 USERS, FIRST_MONTH_USERS, MONTHLY_VISITS = 35_000_000, 13_000_000, 80_000_000
 
 _VISIT_WEIGHTS = (70, 76, 80, 82, 85, 87)
@@ -58,9 +61,10 @@ _HOUR = 3_600_000
 def catalogue() -> Tables:
     """The catalogue's rows; they depend on neither scale nor seed."""
     return {
-        "places": national_catalogue.places(),
+        "places": iran_places.provinces(),
         "agencies": national_catalogue.agencies(),
         "services": national_catalogue.services(),
+        "mandates": national_catalogue.MANDATES,
     }
 
 
@@ -165,7 +169,7 @@ class _Telling:
         authn = "verified" if random.random() < 0.4 else "national_id"
         return Person(citizen.user_key, "citizen", citizen.age_band, authn, citizen.place)
 
-    def _desk_plans(self, month: Month, days: list[float]) -> list[tuple[NationalAgency, list[int]]]:
+    def _desk_plans(self, month: Month, days: list[float]) -> list[tuple[WindowAgency, list[int]]]:
         """Transactions a day at the desks of the agencies that are not on the window this month."""
         whole = sum(agency.weight for agency in AGENCIES)
         plans = []
@@ -176,7 +180,7 @@ class _Telling:
         return plans
 
     def _at_the_desk(
-        self, clock: MonthClock, day: int, agency: NationalAgency, count: int, reporter: Reporter
+        self, clock: MonthClock, day: int, agency: WindowAgency, count: int, reporter: Reporter
     ) -> Iterator[Said]:
         random = reporter.random
         for number in range(count):
@@ -216,7 +220,7 @@ def _day_weight(clock: MonthClock, day: int) -> float:
     return {3: 0.9, 4: 0.7}.get(clock.dates[day].weekday(), 1.0)
 
 
-def _service(agency: NationalAgency, number: int) -> OfferedService:
+def _service(agency: WindowAgency, number: int) -> OfferedService:
     channels = frozenset({_CHANNEL, "service_desk"})
     return OfferedService(
         national_catalogue.service_id(agency, number), national_catalogue.level(agency, number), "citizen", channels

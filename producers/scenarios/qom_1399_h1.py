@@ -32,7 +32,7 @@ from producers.journeys import (
     transaction,
     visit,
 )
-from producers.scenarios import qom_catalogue
+from producers.scenarios import iran_places, qom_catalogue
 from producers.scenarios.qom_agencies import AGENCIES, LEADING
 from producers.scenarios.qom_offers import MONTHS, USE, Offer, Rota, offered, picked
 from producers.scenarios.registry import Tables
@@ -44,6 +44,7 @@ TITLE = {
 }
 TRANSACTIONS = 23_000_000
 EVENTS_AT_FULL_SCALE = 78_000_000
+SENDERS = tuple(agency.agency_id for agency in AGENCIES)
 
 # Farvardin is a holiday month, and 1399 began with the pandemic.
 _MONTH_WEIGHTS = (118, 158, 172, 178, 184, 190)
@@ -58,7 +59,7 @@ _HOUR = 3_600_000
 def catalogue() -> Tables:
     """The catalogue's rows; they depend on neither scale nor seed."""
     return {
-        "places": qom_catalogue.PLACES,
+        "places": iran_places.qom(),
         "agencies": qom_catalogue.agencies(),
         "services": qom_catalogue.services(),
     }

@@ -59,20 +59,6 @@ _BLOCK_REASONS = (
     "تراکنش‌ها در سامانه ستاد مرکزی ثبت می‌شود",
     "ثبت تراکنش هنوز دستی است",
 )
-PLACES: tuple[Row, ...] = (
-    {"place_id": "qom", "kind": "province", "parent_id": "", "name_fa": "قم", "name_en": "Qom"},
-    {"place_id": "qom-county", "kind": "county", "parent_id": "qom", "name_fa": "شهرستان قم", "name_en": "Qom County"},
-    *(
-        {"place_id": place, "kind": "district", "parent_id": "qom-county", "name_fa": fa, "name_en": en}
-        for place, fa, en in (
-            ("markazi", "مرکزی", "Markazi"),
-            ("jafarieh", "جعفریه", "Jafarieh"),
-            ("salafchegan", "سلفچگان", "Salafchegan"),
-            ("kahak", "کهک", "Kahak"),
-            ("khalajestan", "خلجستان", "Khalajestan"),
-        )
-    ),
-)
 
 
 @cache
@@ -87,7 +73,7 @@ def agencies() -> tuple[Row, ...]:
             "level": "provincial",
             "province": "qom",
             "district": "",
-            "expected_to_report": "true",
+            "expected_to_report": "",  # how many were asked to answer is not published
             "valid_from": "2016-03-20",
             "valid_to": "",
         }

@@ -23,12 +23,17 @@ class Scenario(Protocol):
     TITLE: Mapping[str, str]  # language to text
     MONTHS: Sequence[Month]
     EVENTS_AT_FULL_SCALE: int  # roughly, for a progress bar
+    SENDERS: Sequence[str]  # the agencies that say something and so need a login
 
     def catalogue(self) -> Tables:
-        """Rows of agencies.csv, places.csv and services.csv, as text."""
+        """Rows of the catalogue's files that the scenario needs, as text, by the file's name without ``.csv``.
+
+        Scenarios share a home: what two of them speak of (a place, a national agency) is the same in both, and their
+        services are valid at different times where a published figure counts all of them.
+        """
 
     def events(self, month: Month, scale: float, seed: int) -> Iterator[tuple[str, bytes]]:
-        """(agency_id, CloudEvents JSON) as they arrive in a month."""
+        """(agency_id, CloudEvents JSON) as they arrive in a month; (EVALUATOR, …) for the evaluator's assessments."""
 
 
 @dataclass(frozen=True)
