@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from warehouse.connection import Connection
-from warehouse.metric_tables import columns_of
+from warehouse.metric_tables import columns_of, quoted
 from warehouse.version_files import Tier, version_name
 
 _FIELD_TYPES = {
@@ -41,7 +41,7 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         if not is_public:
             continue
         working = tier.working_folder / f"{table}.csv"
-        texts = [column for column, kind in columns.items() if kind == "VARCHAR"]
+        texts = [quoted(column) for column, kind in columns.items() if kind == "VARCHAR"]
         force = f", FORCE_QUOTE ({', '.join(texts)})" if texts else ""
         safe = f"SELECT {_spreadsheet_safe(columns)} FROM {relation}"  # noqa: S608 names of the snapshot's tables
         _copy(connection, safe, str(working), f"FORMAT csv, HEADER{force}")

@@ -1,76 +1,139 @@
-"""The metric tables a build database holds, as the database itself says: keys, measures, their inner key counts."""
+"""The tables a build database offers for publishing, as its own list (``ops_published``) describes them.
+
+Two shelves. *Metrics* have rows by month or period: they are given states and vintages. *Evaluations* are computed
+whole, as of a day or a round, and are published as they are.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from contracts.errors import UsageError
 from warehouse.connection import Connection
 
-_METRIC = re.compile(r"((?:monthly_[a-z_]+|period_totals))_v(\d+)")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
-MONTHLY_PREFIX = "monthly_"
-# What names a row beside its month or period.
-PLACE_KEYS = ("scope", "scope_id", "channel")
+_TIME_KEYS = ("month", "period")
+# What publishing itself says of a row; the first two are read from the built rows, the others joined in when written.
+ROW_REMARKS = ("completeness", "completeness_status")
+STANDING = ("state", "vintage")
 
 
 @dataclass(frozen=True)
 class MetricTable:
-    """One metric table: its name as published, its name in the build, its measures and their types.
+    """One table: its name as published, its name in the build, and its contract as the build wrote it down.
 
-    ``keyed`` are the measures that count people or are computed from what does: they have ``<measure>_keys``.
+    ``types`` are the built columns with their SQL types, inner ones (``<measure>_keys``) included.
     """
 
     name: str
     built_as: str
-    time_key: str
-    measures: dict[str, str]
-    keyed: frozenset[str]
+    shelf: str
+    contract: Mapping[str, Any] = field(compare=False)
+    types: Mapping[str, str] = field(compare=False)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The columns that name a row."""
-        return ("calendar", self.time_key, *PLACE_KEYS)
+        return tuple(self.contract["grain"])
+
+    @cached_property
+    def time_key(self) -> str | None:
+        """``month`` or ``period`` for a table of that shelf; None for an evaluation, which is published whole."""
+        return next((name for name in self.keys if name in _TIME_KEYS), None) if self.shelf == "metrics" else None
 
     @property
     def is_monthly(self) -> bool:
-        """True for a table by month; the other kind is by period."""
+        """True for a table by month; another dated table is by period."""
         return self.time_key == "month"
 
     @property
+    def has_scope(self) -> bool:
+        """True where rows speak of scopes; a table without speaks of an agency."""
+        return {"scope", "scope_id"} <= set(self.keys)
+
+    @cached_property
+    def measures(self) -> dict[str, str]:
+        """Measure to SQL type, in order: each has a status beside it."""
+        return {
+            name: kind for name, kind in self.types.items() if name not in self.keys and f"{name}_status" in self.types
+        }
+
+    @cached_property
+    def keyed(self) -> frozenset[str]:
+        """The measures that count people or are computed from what does: they have ``<measure>_keys``."""
+        return frozenset(name for name in self.measures if f"{name}_keys" in self.types)
+
+    def spec(self, column: str) -> Mapping[str, Any]:
+        """What the contract says of a column; empty for one it does not list."""
+        return next((one for one in self.contract["columns"] if one["name"] == column), {})
+
+    @cached_property
+    def values(self) -> list[str]:
+        """Measures with their status, and attributes, in the contract's order."""
+        inner = {f"{measure}_keys" for measure in self.keyed}
+        placed = {*self.keys, *inner, "metric_version", "scope_key", "is_headline"}
+        if self.time_key is not None:
+            placed.add("month_start")
+        return [name for name in self.types if name not in placed]
+
+    @cached_property
+    def shaped(self) -> list[str]:
+        """The published columns but for those that depend on earlier publications (state, vintage), in order."""
+        columns: list[str] = []
+        for key in self.keys:
+            columns.append(key)
+            if key == self.time_key:
+                columns.append("month_start")
+            elif key == "scope_id" and self.has_scope:
+                columns.append("scope_key")
+        if self.time_key is not None:
+            columns.append("is_headline")
+        columns += self.values
+        if "metric_version" in self.types:
+            columns.append("metric_version")
+        if self.time_key is not None:
+            columns += [*ROW_REMARKS, "held_agencies"]
+        return columns
+
+    @cached_property
     def columns(self) -> list[str]:
         """The published columns, in order."""
-        values = [name for measure in self.measures for name in (measure, f"{measure}_status")]
-        return [
-            "calendar",
-            self.time_key,
-            "month_start",
-            "scope",
-            "scope_id",
-            "scope_key",
-            "channel",
-            "is_headline",
-            *values,
-            "metric_version",
-            "state",
-            "vintage",
-            "held_agencies",
-        ]
+        if self.time_key is None:
+            return self.shaped
+        return [*self.shaped[:-1], *STANDING, self.shaped[-1]]
 
 
 def metric_tables(connection: Connection) -> list[MetricTable]:
-    """The newest version of each metric table of the build database. UsageError where there is none."""
-    newest: dict[str, int] = {}
-    for (name,) in connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'"
-    ).fetchall():
-        match = _METRIC.fullmatch(name)
-        if match:
-            newest[match[1]] = max(newest.get(match[1], 0), int(match[2]))
-    if not newest:
+    """Every table of the build database that is to be published: metrics, then evaluations, by name.
+
+    UsageError where no metric is built.
+    """
+    listed = columns_of(connection, "ops_published") if _is_there(connection, "ops_published") else {}
+    found = (
+        connection.execute(
+            "SELECT table_name, built_as, shelf, contract FROM ops_published "
+            "ORDER BY shelf <> 'metrics', shelf, table_name"
+        ).fetchall()
+        if listed
+        else []
+    )
+    tables = [
+        MetricTable(name, built_as, shelf, json.loads(contract), columns_of(connection, built_as))
+        for name, built_as, shelf, contract in found
+    ]
+    if not any(table.time_key for table in tables):
         raise UsageError("the build database holds no metric tables", hint="run: mizan build")
-    return [_described(connection, name, f"{name}_v{version}") for name, version in sorted(newest.items())]
+    return tables
+
+
+def quoted(name: str) -> str:
+    """A column's name in SQL: ``full`` and ``none`` are words of the language as well as levels of a service."""
+    return f'"{name}"'
 
 
 def columns_of(connection: Connection, relation: str) -> dict[str, str]:
@@ -79,8 +142,11 @@ def columns_of(connection: Connection, relation: str) -> dict[str, str]:
     return {name: kind for name, kind, *_ in found if _IDENTIFIER.fullmatch(name)}
 
 
-def _described(connection: Connection, name: str, built_as: str) -> MetricTable:
-    columns = columns_of(connection, built_as)
-    measures = {column: kind for column, kind in columns.items() if f"{column}_status" in columns}
-    keyed = frozenset(column for column in measures if f"{column}_keys" in columns)
-    return MetricTable(name, built_as, "month" if name.startswith(MONTHLY_PREFIX) else "period", measures, keyed)
+def _is_there(connection: Connection, table: str) -> bool:
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main' "
+            "AND table_name = $table",
+            {"table": table},
+        ).fetchall()
+    )

@@ -8,18 +8,36 @@ minus the other channels gives a withheld cell back is the matter of complementa
 
 from __future__ import annotations
 
-from warehouse.metric_tables import MetricTable
+import re
 
-# A derived measure is withheld together with any of these measures of its own row.
+from warehouse.metric_tables import MetricTable, quoted
+
+# A derived measure is withheld together with any of these measures of its own row. Those whose contract names their
+# numerator and denominator need no line here.
 _TOGETHER = {
     ("monthly_channel_share", "share"): ("transactions", "total_transactions"),
     ("monthly_transactions", "reject_rate"): ("completed",),
     ("monthly_transactions", "duration_p50"): ("completed",),
     ("monthly_transactions", "duration_p90"): ("completed",),
     ("monthly_visits", "visits_per_active_user"): ("visits",),
+    ("reasons_in_person", "share"): ("transactions",),
+    ("reasons_in_person", "rank"): ("transactions",),
+    ("declared_against_landed", "difference"): ("completed",),
+    ("declared_against_landed", "ratio"): ("completed",),
+    ("declared_against_landed", "finding"): ("completed",),
 }
 # Numbers of all channels that a channel's row repeats: no zero of theirs is structural.
 _OF_ALL_CHANNELS = frozenset({"total_transactions"})
+# Numbers that are withheld for what they are: a day's events of one agency are a matter of few people soon.
+_WITHHELD = {
+    ("agency_status", "landed"): "true",
+    ("agency_status", "control_total"): "true",
+    ("agency_status", "completeness"): "coalesce(own.landed, 0) < {k}",
+    ("agency_status", "failure_rate"): "coalesce(own.landed, 0) < {k}",
+}
+# Rows that hold an agency's own word, not a count of people's events.
+_DECLARED_ROWS = {"reasons_in_person": "own.reported_by = 'agency'"}
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def public_select(table: MetricTable, source: str, users: str | None, k: int) -> str:
@@ -27,32 +45,47 @@ def public_select(table: MetricTable, source: str, users: str | None, k: int) ->
 
     ``users`` is the like source of monthly_users: visits per user is withheld with the users it divides by.
     """
-    too_few = {measure: _too_few(measure, k) for measure in table.keyed}
+    too_few = {measure: _too_few(table, measure, k) for measure in table.keyed}
     hidden = dict(too_few)
     joins = ""
-    for (name, measure), bases in _TOGETHER.items():
-        if name == table.name and measure in hidden:
-            # A derived measure is no number of its own where its base is withheld, whatever its status says.
-            hidden[measure] = " OR ".join([hidden[measure], *(too_few[base] for base in bases if base in too_few)])
+    for measure in (*table.measures, *(value for value in table.values if value not in table.measures)):
+        # A derived measure is no number of its own where its base is withheld, whatever its status says.
+        parts = [too_few[base] for base in _bases(table, measure) if base in too_few and base != measure]
+        if (table.name, measure) in _WITHHELD:
+            parts.append(_WITHHELD[table.name, measure].format(k=int(k)))
+        if parts:
+            hidden[measure] = " OR ".join([*([hidden[measure]] if measure in hidden else []), *parts])
     if table.name == "monthly_channel_share" and "users_share" in hidden:
         # Not applicable means that nobody was active in any channel: a zero that rests on nobody.
         hidden["users_share"] += " OR own.users_share_status = 'not_applicable'"
     if table.name == "monthly_visits" and users is not None and "visits_per_active_user" in hidden:
         joins = f"LEFT JOIN {users} AS users USING (calendar, month, scope, scope_id, channel)"
         hidden["visits_per_active_user"] += f" OR coalesce(users.active_users_keys, 0) < {k}"
+    if table.time_key is not None:
+        # The share of a handful of events that landed tells how many there were.
+        hidden["completeness"] = f"(own.completeness_status = 'value' AND own.completeness_landed < {int(k)})"
     values = []
-    for column in table.columns:
+    for column in table.shaped:
         measure = column.removesuffix("_status")
-        if column == "vintage":
-            continue
         if measure in hidden:
-            shown = "NULL" if column == measure else "'suppressed'"
-            values.append(f"CASE WHEN {hidden[measure]} THEN {shown} ELSE own.{column} END AS {column}")
+            shown = "'suppressed'" if column != measure else "NULL"
+            values.append(f"CASE WHEN {hidden[measure]} THEN {shown} ELSE own.{quoted(column)} END AS {quoted(column)}")
         else:
-            values.append(f"own.{column}")
+            values.append(f"own.{quoted(column)}")
     return f"SELECT {', '.join(values)} FROM {source} AS own {joins}"  # noqa: S608 names of the build's tables
 
 
-def _too_few(measure: str, k: int) -> str:
-    structural = "false" if measure in _OF_ALL_CHANNELS else f"(own.channel_is_foreign AND own.{measure} = 0)"
-    return f"(own.{measure}_status = 'value' AND coalesce(own.{measure}_keys, 0) < {int(k)} AND NOT {structural})"
+def _bases(table: MetricTable, measure: str) -> list[str]:
+    """The measures that ``measure`` is computed from: by its contract's numerator and denominator, and by our list."""
+    spec = table.spec(measure)
+    named = _WORD.findall(f"{spec.get('numerator', '')} {spec.get('denominator', '')}")
+    return [*_TOGETHER.get((table.name, measure), ()), *named]
+
+
+def _too_few(table: MetricTable, measure: str, k: int) -> str:
+    parts = [f"own.{measure}_status = 'value'", f"coalesce(own.{measure}_keys, 0) < {int(k)}"]
+    if measure not in _OF_ALL_CHANNELS and table.time_key is not None:
+        parts.append(f"NOT (own.channel_is_foreign AND own.{quoted(measure)} = 0)")
+    if table.name in _DECLARED_ROWS:
+        parts.append(f"NOT ({_DECLARED_ROWS[table.name]})")
+    return f"({' AND '.join(parts)})"

@@ -16,9 +16,9 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
-from warehouse import exports, restated, snapshot
+from warehouse import exports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, memory_connection
-from warehouse.metric_tables import MetricTable, columns_of, metric_tables
+from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.public_tier import public_select
 from warehouse.published import TIERS, Manifest, manifest
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
@@ -55,8 +55,8 @@ def publish(
         if wanted is not None:
             _check_kept(before, wanted)
         tables = metric_tables(connection)
-        snapshot.shape(connection, tables, now)
-        fingerprint = snapshot.fingerprint(connection, tables, settings)
+        shaping.shape(connection, tables, now)
+        fingerprint = shaping.fingerprint(connection, tables, settings)
         standing = _in_service(before, fingerprint)
         if standing is not None and wanted is None and not force:
             return standing
@@ -67,8 +67,8 @@ def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Publish
     """The version in service if it already is what ``publish`` would make; None if there is something to publish."""
     with build_connection(settings) as connection:
         tables = metric_tables(connection)
-        snapshot.shape(connection, tables, now or dt.datetime.now(dt.UTC))
-        fingerprint = snapshot.fingerprint(connection, tables, settings)
+        shaping.shape(connection, tables, now or dt.datetime.now(dt.UTC))
+        fingerprint = shaping.fingerprint(connection, tables, settings)
     return _in_service({tier: manifest(settings, tier) for tier in TIERS}, fingerprint)
 
 
@@ -118,9 +118,10 @@ def _make(
             now_relations = _relations(connection, settings, tables, name, rollback)
             if name == "analyst":
                 # The analysts' exact numbers decide the vintages of both tiers.
-                restated.find_changes(connection, tables, before="before", now=now_relations)
+                dated = [table for table in tables if table.time_key is not None]
+                restated.find_changes(connection, dated, before="before", now=now_relations)
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
-                restated.find_restatements(connection, before="before", version=version)
+                restated.find_restatements(connection, dated, before="before", version=version)
                 snapshot.month_states(connection)
             _write_tier(settings, connection, tier, tables, now_relations, lake, now)
         tier.settle()
@@ -144,7 +145,7 @@ def _make(
 def _relations(
     connection: Connection, settings: Settings, tables: Sequence[MetricTable], tier: str, rollback: int | None
 ) -> dict[str, str]:
-    """For each table the relation that holds what this tier will show (all columns but vintage)."""
+    """For each table the relation that holds what this tier will show (all columns but state and vintage)."""
     relations = {}
     for table in tables:
         if rollback is not None:
@@ -153,7 +154,7 @@ def _relations(
             users = "shaped_monthly_users" if any(one.name == "monthly_users" for one in tables) else None
             select = public_select(table, f"shaped_{table.name}", users, settings.min_cell)
         else:
-            columns = ", ".join(column for column in table.columns if column != "vintage")
+            columns = ", ".join(map(quoted, table.shaped))
             select = f"SELECT {columns} FROM shaped_{table.name}"  # noqa: S608 names of the build
         relations[table.name] = f"{tier}_{table.name}"
         connection.execute(f"DROP TABLE IF EXISTS temp.{tier}_{table.name}")
@@ -162,25 +163,12 @@ def _relations(
 
 
 def _as_it_was(connection: Connection, table: MetricTable) -> str:
-    """SQL of a table's rows in the version that is wanted back; the months' states are today's."""
-    columns = [column for column in table.columns if column != "vintage"]
+    """SQL of a table's rows in the version that is wanted back; what it did not have is not provided."""
     if table.name not in restated.tables_of(connection, "wanted"):
-        return f"SELECT {', '.join(columns)} FROM shaped_{table.name} WHERE false"  # noqa: S608 names of the build
+        return f"SELECT {', '.join(map(quoted, table.shaped))} FROM shaped_{table.name} WHERE false"  # noqa: S608 of the build
     types = columns_of(connection, f"shaped_{table.name}")
-    there = columns_of(connection, f"wanted.marts.{table.name}")
-    values = ", ".join(
-        "if(own.held_agencies IS NULL, coalesce(times.state, own.state), 'provisional') AS state"
-        if name == "state"
-        else f"own.{name}::{types[name]} AS {name}"
-        if name in there
-        else f"NULL::{types[name]} AS {name}"
-        for name in columns
-    )
-    return (
-        f"SELECT {values} FROM wanted.marts.{table.name} AS own "  # noqa: S608 names of the build
-        "LEFT JOIN time_states AS times ON times.calendar = own.calendar "
-        f"AND times.time_key = own.{table.time_key} AND times.is_month = {table.is_monthly}"
-    )
+    values = restated.aligned(connection, {name: types[name] for name in table.shaped}, f"wanted.marts.{table.name}")
+    return f"SELECT {values} FROM wanted.marts.{table.name} AS own"  # noqa: S608 names of the build
 
 
 def _write_tier(
@@ -201,15 +189,15 @@ def _write_tier(
             connection.execute(
                 f"""
                 CREATE TABLE target.marts.{table.name} AS
-                SELECT {", ".join(_published_column(name) for name in table.columns)}
-                FROM {relations[table.name]} AS own
-                JOIN vintages AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key}
-                    AND now.is_month = {table.is_monthly}
-                ORDER BY {", ".join(f"own.{key}" for key in table.keys)}
+                SELECT {", ".join(_published(table, name) for name in table.columns)}
+                FROM {relations[table.name]} AS own {_standing(table)}
+                ORDER BY {", ".join(f"own.{quoted(key)}" for key in table.keys)}
                 """  # noqa: S608 names of the build's tables
             )
+        dated = [table for table in tables if table.time_key is not None]
+        for table in dated:
             restated.write_vintages(connection, table, before="before", target="target")
-        restated.write_restatements(connection, tables, before="before", target="target")
+        restated.write_restatements(connection, dated, before="before", target="target")
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
         snapshot.write_comments(connection, tables, target="target")
@@ -218,8 +206,24 @@ def _write_tier(
         connection.execute("DETACH target")
 
 
-def _published_column(name: str) -> str:
-    return "now.vintage::INTEGER AS vintage" if name == "vintage" else f"own.{name}"
+def _standing(table: MetricTable) -> str:
+    """SQL that joins a dated row to its month's or period's vintage and state; nothing for an evaluation."""
+    if table.time_key is None:
+        return ""
+    return " ".join(
+        f"{join} JOIN {source} AS {alias} ON {alias}.calendar = own.calendar "
+        f"AND {alias}.time_key = own.{table.time_key} AND {alias}.is_month = {table.is_monthly}"
+        for join, source, alias in (("INNER", "vintages", "now"), ("LEFT", "time_states", "times"))
+    )
+
+
+def _published(table: MetricTable, name: str) -> str:
+    if table.time_key is not None and name == "vintage":
+        return "now.vintage::INTEGER AS vintage"
+    if table.time_key is not None and name == "state":
+        # What misses a held batch is never more than provisional, however settled the month.
+        return "if(own.held_agencies IS NULL, coalesce(times.state, 'provisional'), 'provisional') AS state"
+    return f"own.{quoted(name)}"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from warehouse.connection import Connection
-from warehouse.metric_tables import MetricTable, columns_of
+from warehouse.metric_tables import MetricTable, columns_of, quoted
 
 RESTATEMENT_COLUMNS = {
     "table_name": "VARCHAR",
@@ -38,13 +38,14 @@ def tables_of(connection: Connection, database: str) -> frozenset[str]:
 def find_changes(connection: Connection, tables: Sequence[MetricTable], *, before: str, now: Mapping[str, str]) -> None:
     """Compare the snapshot ``before`` with the relations ``now``; leaves two temporary tables.
 
-    ``changed_cells``: table_name, keys, measure, old and new value and status, held agencies of old and new row.
+    ``changed_cells``: table_name, keys (as text, in the grain's order), measure, old and new value and status, held
+    agencies of old and new row.
     ``vintages``: per calendar and month (or period) the vintage from now on and the one before (None: new).
     """
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE changed_cells (table_name VARCHAR, calendar VARCHAR, time_key VARCHAR, "
-        "is_month BOOLEAN, scope VARCHAR, scope_id VARCHAR, channel VARCHAR, measure VARCHAR, old_value DOUBLE, "
-        "old_status VARCHAR, new_value DOUBLE, new_status VARCHAR, old_held VARCHAR, new_held VARCHAR)"
+        "CREATE OR REPLACE TEMP TABLE changed_cells (table_name VARCHAR, keys VARCHAR[], calendar VARCHAR, "
+        "time_key VARCHAR, is_month BOOLEAN, measure VARCHAR, old_value DOUBLE, old_status VARCHAR, new_value DOUBLE, "
+        "new_status VARCHAR, old_held VARCHAR, new_held VARCHAR)"
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages ({_VINTAGE_COLUMNS})")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages_before ({_VINTAGE_COLUMNS})")
@@ -92,19 +93,40 @@ def find_changes(connection: Connection, tables: Sequence[MetricTable], *, befor
 def _find_changed_cells(connection: Connection, table: MetricTable, old: str, new: str) -> None:
     """One row per cell that differs, of the measures both sides know."""
     there = columns_of(connection, old)
-    keys = ", ".join(table.keys)
-    for measure in (name for name in table.measures if name in there):
+    if not set(table.keys) <= there.keys():
+        return  # rows of another grain are not the same cells
+    keys = ", ".join(map(quoted, table.keys))
+    measures = [name for name in table.measures if name in there and f"{name}_status" in there]
+    differs = " OR ".join(
+        f"old.{quoted(column)} IS DISTINCT FROM new.{quoted(column)}"
+        for name in measures
+        for column in (name, f"{name}_status")
+    )
+    sides = ", ".join(
+        f"{side}.{quoted(name)}::DOUBLE AS {side}_{name}, {side}.{quoted(name + '_status')} AS {side}_{name}_status"
+        for name in measures
+        for side in ("old", "new")
+    )
+    # All measures in one join: most rows are the same in all of them.
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE differing AS
+        SELECT {keys}, old.held_agencies AS old_held, new.held_agencies AS new_held, {sides}
+        FROM {old} AS old FULL JOIN {new} AS new USING ({keys})
+        WHERE {differs}
+        """  # noqa: S608 names of the build's tables
+    )
+    listed = ", ".join(f"{quoted(key)}::VARCHAR" for key in table.keys)
+    for name in measures:
         connection.execute(
             f"""
             INSERT INTO changed_cells
             SELECT
-                '{table.name}', calendar, {table.time_key}, {table.is_monthly}, scope, scope_id, channel, '{measure}',
-                old.{measure}::DOUBLE, old.{measure}_status, new.{measure}::DOUBLE, new.{measure}_status,
-                old.held_agencies, new.held_agencies
-            FROM {old} AS old FULL JOIN {new} AS new USING ({keys})
+                '{table.name}', [{listed}], calendar, {table.time_key}, {table.is_monthly}, '{name}',
+                old_{name}, old_{name}_status, new_{name}, new_{name}_status, old_held, new_held
+            FROM differing
             WHERE
-                old.{measure} IS DISTINCT FROM new.{measure}
-                OR old.{measure}_status IS DISTINCT FROM new.{measure}_status
+                old_{name} IS DISTINCT FROM new_{name} OR old_{name}_status IS DISTINCT FROM new_{name}_status
             """  # noqa: S608 names of the build's tables
         )
 
@@ -116,17 +138,17 @@ def write_vintages(connection: Connection, table: MetricTable, *, before: str, t
     parts = [f"SELECT * FROM {target}.marts.{table.name} WHERE false"]  # noqa: S608
     if table.name in existing:
         parts.append(
-            f"SELECT {_aligned(connection, columns, f'{before}.marts.{table.name}')} "  # noqa: S608
+            f"SELECT {aligned(connection, columns, f'{before}.marts.{table.name}')} "  # noqa: S608
             f"FROM {before}.marts.{table.name} AS own JOIN vintages AS now ON now.calendar = own.calendar "
             f"AND now.time_key = own.{table.time_key} AND now.is_month = {table.is_monthly} "
             "WHERE now.vintage <> own.vintage"
         )
     if f"{table.name}_vintages" in existing:
         parts.append(
-            f"SELECT {_aligned(connection, columns, f'{before}.marts.{table.name}_vintages')} "  # noqa: S608
+            f"SELECT {aligned(connection, columns, f'{before}.marts.{table.name}_vintages')} "  # noqa: S608
             f"FROM {before}.marts.{table.name}_vintages AS own"
         )
-    order = ", ".join((*table.keys, "vintage"))
+    order = ", ".join(map(quoted, (*table.keys, "vintage")))
     connection.execute(
         f"CREATE TABLE {target}.marts.{table.name}_vintages AS SELECT own.* FROM ({' UNION ALL '.join(parts)}) AS own "  # noqa: S608
         f"LEFT JOIN vintages AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key} "
@@ -138,16 +160,18 @@ def write_vintages(connection: Connection, table: MetricTable, *, before: str, t
     )
 
 
-def _aligned(connection: Connection, columns: Mapping[str, str], relation: str) -> str:
-    """The columns of an older relation in today's order and types; one it did not have is NULL."""
+def aligned(connection: Connection, columns: Mapping[str, str], relation: str) -> str:
+    """The columns of an older relation in today's order and types; a measure it did not have is not provided."""
     there = columns_of(connection, relation)
     return ", ".join(
-        f"own.{name}::{kind} AS {name}" if name in there else f"NULL::{kind} AS {name}"
+        f"own.{quoted(name)}::{kind} AS {quoted(name)}"
+        if name in there
+        else f"{chr(39) + 'not_provided' + chr(39) if name.endswith('_status') else 'NULL'}::{kind} AS {quoted(name)}"
         for name, kind in columns.items()
     )
 
 
-def find_restatements(connection: Connection, *, before: str, version: int) -> None:
+def find_restatements(connection: Connection, tables: Sequence[MetricTable], *, before: str, version: int) -> None:
     """Temporary table ``restated_now``: a row per changed cell of a month or period published as more than open.
 
     Wants the temporary tables of find_changes and ``change_kinds`` (see reasons in publish.py).
@@ -158,18 +182,22 @@ def find_restatements(connection: Connection, *, before: str, version: int) -> N
     if "month_states" in existing:
         source = f"{before}.marts.month_states"
         states = f"SELECT calendar, month AS time_key, true AS is_month FROM {source} WHERE state <> 'open'"  # noqa: S608
-    if "period_totals" in existing:
-        source = f"{before}.marts.period_totals"
-        states += f" UNION SELECT calendar, period, false FROM {source} WHERE state <> 'open'"  # noqa: S608
+    for table in tables:
+        if not table.is_monthly and table.name in existing:
+            source = f"{before}.marts.{table.name}"
+            states += f" UNION SELECT calendar, period, false FROM {source} WHERE state <> 'open'"  # noqa: S608
+    named = " ".join(
+        f"WHEN '{table.name}' THEN json_object("
+        + ", ".join(f"'{key}', cell.keys[{place}]" for place, key in enumerate(table.keys, 1))
+        + ", 'measure', cell.measure)::VARCHAR"
+        for table in tables
+    )
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE restated_now AS
         SELECT
             cell.table_name,
-            json_object(
-                'calendar', cell.calendar, if(cell.is_month, 'month', 'period'), cell.time_key,
-                'scope', cell.scope, 'scope_id', cell.scope_id, 'channel', cell.channel, 'measure', cell.measure
-            )::VARCHAR AS key,
+            CASE cell.table_name {named} END AS key,
             vintages.vintage, cell.old_value, cell.old_status, cell.new_value, cell.new_status,
             CASE
                 WHEN kinds.only_kind IS NOT NULL THEN kinds.only_kind
@@ -178,7 +206,7 @@ def find_restatements(connection: Connection, *, before: str, version: int) -> N
                 ELSE 'late_events'
             END AS reason,
             {int(version)} AS published_version,
-            cell.calendar, cell.time_key, cell.is_month, cell.scope, cell.scope_id, cell.channel, cell.measure
+            cell.keys, cell.measure
         FROM changed_cells AS cell
         INNER JOIN vintages USING (calendar, time_key, is_month)
         SEMI JOIN ({states}) AS closed USING (calendar, time_key, is_month)
@@ -197,17 +225,18 @@ def write_restatements(connection: Connection, tables: Sequence[MetricTable], *,
         connection.execute(f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {before}.marts.restatements")  # noqa: S608
     for table in tables:
         there = columns_of(connection, f"{before}.marts.{table.name}") if table.name in existing else {}
+        keys = " AND ".join(
+            f"{{side}}.{quoted(key)}::VARCHAR = cell.keys[{place}]" for place, key in enumerate(table.keys, 1)
+        )
         for measure in (name for name in table.measures if name in there):
-            keys = " AND ".join(
-                f"{{side}}.{key} = cell.{'time_key' if key == table.time_key else key}" for key in table.keys
-            )
             # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
             connection.execute(
                 f"""
                 INSERT INTO {target}.marts.restatements
                 SELECT
                     cell.table_name, cell.key, cell.vintage,
-                    old.{measure}::DOUBLE, old.{measure}_status, new.{measure}::DOUBLE, new.{measure}_status,
+                    old.{quoted(measure)}::DOUBLE, old.{measure}_status,
+                    new.{quoted(measure)}::DOUBLE, new.{measure}_status,
                     cell.reason, cell.published_version
                 FROM restated_now AS cell
                 LEFT JOIN {before}.marts.{table.name} AS old ON {keys.format(side="old")}

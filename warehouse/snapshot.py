@@ -1,34 +1,23 @@
-"""What a published version holds besides the numbers: common columns, states of months, dimensions, _meta, comments.
-
-``shape`` leaves temporary tables behind that publish.py builds both tiers from: ``shaped_<table>`` (the build's rows
-with the common columns, key counts still there) and ``time_states``.
-"""
+"""What a published version holds besides the numbers: states of months, dimensions, _meta, comments."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from contracts.errors import UsageError
 from contracts.lake_tables import lake_tables
-from contracts.reporting_time import CALENDARS, Calendar, Month, Period, enclosing_periods, parse_period
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake
-from warehouse.metric_tables import MetricTable, columns_of
+from warehouse.metric_tables import MetricTable, columns_of, quoted
+from warehouse.shaping import dimensions_of
 
 if TYPE_CHECKING:
     from warehouse.published import Manifest
 
-# Domain: a month is provisional once every expected reporter has reported after its end, or this long after it.
-PROVISIONAL_AFTER = dt.timedelta(days=30)
-DIMENSIONS = ("dim_agency", "dim_service", "dim_place", "dim_month", "dim_scope")
 RETRACTED = "ir.egov.event.retracted.v1"
-_SHORT_PERIOD = re.compile(r"(\d{4})(?:-([QH])([1-4]))?")
 _LAKE_TABLES = ("events", "quarantine", "verdicts", "catalogue/agencies", "catalogue/places", "catalogue/services")
 _TABLE_COMMENTS = {
     "monthly_users": "Distinct persons a month: active, new in the scope and channel, registered so far. Never add up.",
@@ -40,6 +29,7 @@ _TABLE_COMMENTS = {
     "restatements": "Every changed cell of a month that was published as more than open.",
     "_meta": "What this version is.",
 }
+_METRICS_OF_OURS = frozenset(name for name in _TABLE_COMMENTS if name.startswith(("monthly_", "period_")))
 _COLUMN_COMMENTS = {
     "month": "Month of the calendar named beside: 1399-01 (jalali) or 2020-03 (gregorian), Asia/Tehran.",
     "scope_key": "scope:scope_id, joins dim_scope.",
@@ -47,144 +37,9 @@ _COLUMN_COMMENTS = {
     "is_headline": "jalali, national, all channels.",
     "state": "open, provisional, final, revised. provisional also where the row misses a held batch.",
     "vintage": "1 at first publication, +1 whenever a cell of the month changed.",
+    "completeness": "Events landed over the control totals that the scope's agencies stated for them.",
     "held_agencies": "Agencies of which a held batch is missing in this row.",
 }
-
-
-def shape(connection: Connection, tables: Sequence[MetricTable], now: dt.datetime) -> None:
-    """Make ``time_states`` and a ``shaped_<table>`` for each metric table."""
-    _make_time_states(connection, tables, now)
-    for table in tables:
-        values = [
-            f"own.{name}"
-            for measure in table.measures
-            for name in (measure, f"{measure}_status", *([f"{measure}_keys"] if measure in table.keyed else []))
-        ]
-        connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE shaped_{table.name} AS
-            WITH held AS (
-                SELECT
-                    times.calendar, times.time_key, held.scope, held.scope_id,
-                    string_agg(DISTINCT held.agency_id, ',' ORDER BY held.agency_id) AS agencies
-                FROM held_scopes AS held
-                INNER JOIN time_states AS times
-                    ON times.calendar = held.calendar
-                    AND held.month BETWEEN times.first_month AND times.last_month
-                    AND times.is_month = {table.is_monthly}
-                GROUP BY ALL
-            )
-            SELECT
-                own.calendar, own.{table.time_key}, own.month_start, own.scope, own.scope_id,
-                own.scope || ':' || own.scope_id AS scope_key,
-                own.channel,
-                own.calendar = 'jalali' AND own.scope = 'national' AND own.channel = 'all' AS is_headline,
-                {", ".join(values)},
-                own.metric_version,
-                if(held.agencies IS NULL, times.state, 'provisional') AS state,
-                held.agencies AS held_agencies,
-                coalesce(
-                    own.scope = 'service' AND own.channel <> 'all'
-                    AND NOT list_contains(string_split(service.channels, '|'), own.channel),
-                    false
-                ) AS channel_is_foreign
-            FROM {table.built_as} AS own
-            INNER JOIN time_states AS times
-                ON times.calendar = own.calendar AND times.time_key = own.{table.time_key}
-                AND times.is_month = {table.is_monthly}
-            LEFT JOIN held ON held.calendar = own.calendar AND held.time_key = own.{table.time_key}
-                AND held.scope = own.scope AND held.scope_id = own.scope_id
-            LEFT JOIN dim_service AS service ON own.scope = 'service' AND service.service_id = own.scope_id
-            """  # noqa: S608 names of the build's tables
-        )
-
-
-def _make_time_states(connection: Connection, tables: Sequence[MetricTable], now: dt.datetime) -> None:
-    """``time_states``: each month and period of the build, its months, its state, expected and reported agencies."""
-    times = " UNION ".join(
-        f"SELECT calendar, {table.time_key} AS time_key, {table.is_monthly} AS is_month FROM {table.built_as}"  # noqa: S608
-        for table in tables
-    )
-    found = connection.execute(times).fetchall()
-    windows = [
-        {
-            "calendar": calendar,
-            "time_key": key,
-            "is_month": is_month,
-            "first_month": period.first.label,
-            "last_month": period.last.label,
-            "starts_on": period.first.first_day,
-            "ends_before": period.last.following.first_day,
-            "is_over": period.end <= now,
-            "is_old": period.end + PROVISIONAL_AFTER <= now,
-        }
-        for calendar, key, is_month in found
-        for period in [period_of(calendar, key)]
-    ]
-    columns = {
-        "calendar": pa.string(),
-        "time_key": pa.string(),
-        "is_month": pa.bool_(),
-        "first_month": pa.string(),
-        "last_month": pa.string(),
-        "starts_on": pa.date32(),
-        "ends_before": pa.date32(),
-        "is_over": pa.bool_(),
-        "is_old": pa.bool_(),
-    }
-    connection.register("given_windows", pa.Table.from_pylist(windows, schema=pa.schema(list(columns.items()))))
-    latest = " UNION ALL ".join(
-        f"SELECT calendar, scope_id AS agency_id, month FROM {table.built_as} WHERE scope = 'agency'"  # noqa: S608
-        for table in tables
-        if table.is_monthly
-    )
-    # An agency has rows up to the latest month in which it was heard: a later month means it reported after the end.
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE time_states AS
-        WITH heard AS (SELECT calendar, agency_id, max(month) AS last_month FROM ({latest}) GROUP BY ALL),
-        reporters AS (
-            SELECT
-                w.calendar, w.time_key, w.is_month, count(*)::INTEGER AS expected,
-                count(*) FILTER (WHERE heard.last_month > w.last_month)::INTEGER AS reported
-            FROM given_windows AS w
-            INNER JOIN dim_agency AS agency
-                ON agency.expected_to_report
-                AND coalesce(agency.valid_from < w.ends_before, true) AND coalesce(agency.valid_to >= w.starts_on, true)
-            LEFT JOIN heard ON heard.calendar = w.calendar AND heard.agency_id = agency.agency_id
-            GROUP BY ALL
-        )
-        SELECT
-            w.*, coalesce(reporters.expected, 0) AS expected, coalesce(reporters.reported, 0) AS reported,
-            if(w.is_old OR (w.is_over AND reporters.expected > 0 AND reporters.reported = reporters.expected),
-               'provisional', 'open') AS state
-        FROM given_windows AS w LEFT JOIN reporters USING (calendar, time_key, is_month)
-        """  # noqa: S608
-    )
-    connection.unregister("given_windows")
-
-
-def period_of(calendar: str, label: str) -> Period:
-    """The run of months a published label stands for: ``1399-01``, ``1399-Q1``, ``1399-H1``, ``1399``, ``A/B``."""
-    known: Calendar = CALENDARS[0] if calendar == CALENDARS[0] else CALENDARS[1]
-    match = _SHORT_PERIOD.fullmatch(label)
-    if match is None:
-        return parse_period(label, known)
-    length = {"Q": 3, "H": 6, None: 12}[match[2]]
-    first = Month(known, int(match[1]), (int(match[3] or 1) - 1) * length + 1)
-    return enclosing_periods(first)[{3: 0, 6: 1, 12: 2}[length]]
-
-
-def fingerprint(connection: Connection, tables: Sequence[MetricTable], settings: Settings) -> str:
-    """Two builds with one fingerprint publish the same: rows, key counts, states, dimensions, threshold."""
-    relations = [f"shaped_{table.name}" for table in tables] + ["time_states", *_dimensions_of(connection)]
-    parts = []
-    for relation in relations:
-        ((rows, total),) = connection.execute(
-            f"SELECT count(*), sum(hash(own)) FROM (SELECT * FROM {relation}) AS own"  # noqa: S608 our own names
-        ).fetchall()
-        parts.append(f"{relation}:{rows}:{total or 0}")
-    return f"k={settings.min_cell};" + ";".join(parts)
 
 
 def lake_state(settings: Settings) -> dict[str, Any]:
@@ -269,17 +124,9 @@ def month_states(connection: Connection) -> None:
     )
 
 
-def _dimensions_of(connection: Connection) -> list[str]:
-    found = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'"
-    ).fetchall()
-    built = {name for (name,) in found}
-    return [name for name in DIMENSIONS if name in built]
-
-
 def write_dimensions(connection: Connection, *, target: str) -> None:
     """Copy the dimensions and the months' states. Instants become UTC timestamps, which every client can read."""
-    for name in _dimensions_of(connection):
+    for name in dimensions_of(connection):
         columns = ", ".join(
             f"{column}::TIMESTAMP AS {column}" if kind == "TIMESTAMP WITH TIME ZONE" else column
             for column, kind in columns_of(connection, name).items()
@@ -320,14 +167,27 @@ def write_meta(
 
 
 def write_comments(connection: Connection, tables: Sequence[MetricTable], *, target: str) -> None:
-    """COMMENT ON tables and their common columns."""
-    for name, text in _TABLE_COMMENTS.items():
-        if name.startswith(("monthly_", "period_")) and name not in {table.name for table in tables}:
-            continue
-        quoted = text.replace("'", "''")
-        connection.execute(f"COMMENT ON TABLE {target}.marts.{name} IS '{quoted}'")
+    """COMMENT ON tables and columns: ours on what all tables share, the contract's labels on the rest."""
+    names = {table.name: table for table in tables}
+    texts = {name: text for name, text in _TABLE_COMMENTS.items() if name not in _METRICS_OF_OURS or name in names}
+    for name, table in names.items():
+        texts.setdefault(name, _labelled(table.contract))
+    for name, text in texts.items():
+        connection.execute(f"COMMENT ON TABLE {target}.marts.{name} IS {_literal(text)}")
     for table in tables:
-        for column, text in _COLUMN_COMMENTS.items():
-            if column in table.columns:
-                quoted = text.replace("'", "''")
-                connection.execute(f"COMMENT ON COLUMN {target}.marts.{table.name}.{column} IS '{quoted}'")
+        for column in table.columns:
+            text = (_COLUMN_COMMENTS.get(column) if table.time_key else None) or _labelled(table.spec(column))
+            if text:
+                connection.execute(
+                    f"COMMENT ON COLUMN {target}.marts.{table.name}.{quoted(column)} IS {_literal(text)}"
+                )
+
+
+def _labelled(spec: Mapping[str, Any]) -> str:
+    """A contract's label in both languages; empty where it has none."""
+    label = spec.get("label") or {}
+    return " / ".join(label[language] for language in ("en", "fa") if label.get(language))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from contracts.settings import Settings
-from transforms.model import models
+from transforms.model import PUBLISHED, models
+from transforms.refresh import describe_published
 from warehouse.connection import build_connection
 from warehouse.published import open_published
-from warehouse.snapshot import period_of
+from warehouse.shaping import period_of
 
 REPOSITORY = Path(__file__).parents[3]
 OLD_DUCKDB = "1.5.5"
@@ -30,9 +32,10 @@ class Build:
         self.settings = settings
         with build_connection(settings) as connection:
             connection.execute("BEGIN")
-            for shelf in ("dimensions", "facts", "metrics"):
+            for shelf in ("dimensions", "facts", *PUBLISHED):
                 for model in models(shelf).values():
                     connection.execute(model.ddl)
+            describe_published(connection)
             connection.execute(
                 "INSERT INTO dim_service (service_id, agency_id, name_fa, name_en, channels) "
                 "VALUES ('passport', 'tax', 'گذرنامه', 'Passport', 'portal|paper'), ('open', 'tax', NULL, NULL, NULL)"
@@ -73,6 +76,33 @@ class Build:
             connection.execute(f"DELETE FROM {model.table} WHERE {same}", {name: row[name] for name in model.grain})
             marks = ", ".join(f"${name}" for name in row)
             connection.execute(f"INSERT INTO {model.table} ({', '.join(row)}) VALUES ({marks})", row)
+
+    def offer(self, name: str, shelf: str, grain: list[str], columns: dict[str, Cell], rows: list[Cell]) -> None:
+        """A table that is no model of ours: built, and listed for publishing. ``columns`` as a contract has them."""
+        specs = [{"name": column, **spec} for column, spec in columns.items()]
+        types = {}
+        for spec in specs:
+            types[spec["name"]] = spec["type"]
+            types |= {f"{spec['name']}_status": "VARCHAR"} if spec.get("status") else {}
+            types |= {f"{spec['name']}_keys": "BIGINT"} if spec.get("keys") else {}
+        contract = {"grain": grain, "columns": specs, "label": {"fa": "جدول", "en": "A table"}}
+        with build_connection(self.settings) as connection:
+            described = ", ".join(f'"{column}" {kind}' for column, kind in types.items())
+            connection.execute(f"CREATE OR REPLACE TABLE {name}_v1 ({described})")
+            connection.execute("DELETE FROM ops_published WHERE table_name = $name", {"name": name})
+            connection.execute(
+                "INSERT INTO ops_published (table_name, built_as, shelf, contract, query) "
+                "VALUES ($name, $built, $shelf, $contract, 'SELECT 1')",
+                {"name": name, "built": f"{name}_v1", "shelf": shelf, "contract": json.dumps(contract)},
+            )
+            for row in rows:
+                given = {**row}
+                for spec in specs:
+                    if spec.get("status"):
+                        given.setdefault(f"{spec['name']}_status", "value" if spec["name"] in row else "not_provided")
+                names = ", ".join(f'"{column}"' for column in given)
+                marks = ", ".join(f"${column}" for column in given)
+                connection.execute(f"INSERT INTO {name}_v1 ({names}) VALUES ({marks})", given)
 
     def run(self, sql: str, parameters: Cell | None = None) -> None:
         with build_connection(self.settings) as connection:

@@ -14,6 +14,7 @@ import pytest
 
 from contracts.errors import UsageError
 from contracts.settings import Settings
+from transforms.model import models
 from warehouse.connection import build_connection
 from warehouse.publish import publish
 from warehouse.published import manifest, monthly_table, open_published
@@ -46,13 +47,16 @@ def test_a_version_has_every_table_and_the_common_columns(settings, build, look)
     publish(settings)
     tables = {row[0] for row in look("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'")}
     assert tables == {
-        *METRICS,
-        *(f"{name}_vintages" for name in METRICS),
+        *models("metrics"),
+        *(f"{name}_vintages" for name in models("metrics")),
+        *models("evaluations"),
         "dim_agency",
         "dim_service",
         "dim_place",
         "dim_month",
         "dim_scope",
+        "dim_mandate",
+        "dim_framework",
         "month_states",
         "restatements",
         "_meta",
