@@ -2,7 +2,8 @@
 
 One topic per agency, ``egov.events.v1.<agency_id>``. The user ``agency-<agency_id>`` (and one more per
 system of the agency, ``agency-<agency_id>.<system>``) may WRITE and DESCRIBE that topic and nothing else;
-since Kafka 2.8 WRITE on a topic covers what the idempotent producer needs.
+since Kafka 2.8 WRITE on a topic covers what the idempotent producer needs. The national evaluator writes alike to
+``egov.assessments.v1``, as the user ``evaluator``.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from broker.node import SCRAM_ITERATIONS
 from broker.quotas import producer_rates, set_producer_rates
 from contracts.errors import MizanError, TryAgain, UsageError
-from contracts.settings import TOPIC_PREFIX, KafkaLogin, Settings, agency_id
+from contracts.settings import EVALUATOR, TOPIC_PREFIX, KafkaLogin, Settings, agency_id
+from contracts.topics import topic_of
 
 PARTITIONS = 3
+EVALUATOR_PARTITIONS = 1
 # One request of this many agencies stays far below a controller's limit of records per operation.
 BATCH = 100
 CONNECT_SECONDS = 10.0
@@ -73,14 +76,10 @@ class Access:
     byte_rate: int | None
 
 
-def topic_of(agency: str) -> str:
-    """The topic of an agency."""
-    return TOPIC_PREFIX + agency
-
-
 def user_of(agency: str, system: str | None = None) -> str:
-    """The Kafka user of an agency, or of one of its systems."""
-    return f"agency-{agency}" if system is None else f"agency-{agency}.{system}"
+    """The Kafka user of an agency, of one of its systems, or of the evaluator."""
+    user = EVALUATOR if agency == EVALUATOR else f"agency-{agency}"
+    return user if system is None else f"{user}.{system}"
 
 
 def add_agency(settings: Settings, agency: str, system: str | None = None, partitions: int = PARTITIONS) -> Onboarded:
@@ -108,15 +107,23 @@ def add_agencies(
         return access
 
 
+def add_evaluator(settings: Settings, system: str | None = None) -> Onboarded:
+    """Give the national evaluator, or one system of it, its topic and access. As ``add_agencies``."""
+    with _administrator(settings.kafka_admin()) as admin:
+        (access,) = _add(admin, settings, [EVALUATOR], system and _system_id(system), EVALUATOR_PARTITIONS)
+        return access
+
+
 def rotate(settings: Settings, agency: str, system: str | None = None) -> Onboarded:
     """Issue a new password. Sessions that are open go on until they log in again; nothing is lost meanwhile.
 
     Raises UsageError where the user is not there.
     """
-    user = user_of(agency_id(agency), system and _system_id(system))
+    user = user_of(_sender_id(agency), system and _system_id(system))
     with _administrator(settings.kafka_admin()) as admin:
         if user not in admin.describe_user_scram_credentials():
-            raise UsageError(f"no such user: {user}", hint=f"mizan agency add {agency}")
+            add = "mizan evaluator add" if agency == EVALUATOR else f"mizan agency add {agency}"
+            raise UsageError(f"no such user: {user}", hint=add)
         password = secrets.token_urlsafe(24)
         _set_passwords(admin, {user: password})
         _await_login(settings.kafka_admin(), user, password)
@@ -129,7 +136,7 @@ def revoke(settings: Settings, agency: str, system: str | None = None) -> list[s
     The topic and its events stay. Open connections are refused from their next request on, because
     the access list goes first. Raises UsageError where there is no such user.
     """
-    user = user_of(agency_id(agency), system and _system_id(system))
+    user = user_of(_sender_id(agency), system and _system_id(system))
     with _administrator(settings.kafka_admin()) as admin:
         known = admin.describe_user_scram_credentials()
         users = [name for name in known if name == user or (system is None and name.startswith(user + "."))]
@@ -334,6 +341,10 @@ def _refuse_on(answers: dict[str, str | None]) -> None:
     for user, trouble in answers.items():
         if trouble is not None:
             raise MizanError(f"Kafka refused user {user}: {trouble}")
+
+
+def _sender_id(text: str) -> str:
+    return text if text == EVALUATOR else agency_id(text)
 
 
 def _system_id(text: str) -> str:

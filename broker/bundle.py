@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from broker.administration import Onboarded, add_agencies, add_agency, rotate, topic_of, user_of
+from broker.administration import Onboarded, add_agencies, add_agency, add_evaluator, rotate, user_of
 from contracts.errors import UsageError
 from contracts.keys import current_key_id, read_key, read_secret, secret_folder, write_secret
-from contracts.settings import Settings
+from contracts.settings import EVALUATOR, Settings
+from contracts.topics import topic_of
 
 PASSWORD_FILE = "password"
 # The second login of an agency whose first one was issued elsewhere: simulating must never rotate a real login.
@@ -106,12 +107,15 @@ def kept_folder(settings: Settings, agency: str, system: str | None = None) -> P
 def write_bundle(settings: Settings, directory: Path, access: Onboarded) -> Path:
     """Write the bundle of ``access`` (which must carry its password) into ``directory``; return it.
 
-    Raises UsageError where the password is missing, or the transport key is missing or badly kept.
-    ``bundle.json`` is written last: a folder with it is whole.
+    The evaluator's has no transport key and no examples: it speaks of no person, and its files are sent by
+    ``mizan evaluator send``. Raises UsageError where the password is missing, or the transport key is missing or badly
+    kept. ``bundle.json`` is written last: a folder with it is whole.
     """
+    of_agency = access.agency_id != EVALUATOR
     if access.password is None:
-        raise UsageError(f"no password of {access.username} is at hand", hint=f"mizan agency rotate {access.agency_id}")
-    transport_key = read_key(settings.transport_key_file).hex()
+        renew = f"mizan agency rotate {access.agency_id}" if of_agency else "mizan evaluator rotate"
+        raise UsageError(f"no password of {access.username} is at hand", hint=renew)
+    transport_key = read_key(settings.transport_key_file).hex() if of_agency else ""
     login = settings.kafka_admin()
     document = _document(settings, access)
     words = {
@@ -127,12 +131,13 @@ def write_bundle(settings: Settings, directory: Path, access: Onboarded) -> Path
         # The cluster's certificate comes from a public authority: clients then use the system's store.
         java, librdkafka = (_without(text, "ssl.") for text in (java, librdkafka))
     write_secret(directory / PASSWORD_FILE, access.password)
-    write_secret(directory / "transport.key", transport_key)
-    write_secret(directory / "user_key_id", document["user_key_id"] or "")
     write_secret(directory / "client.properties", java.strip())
     write_secret(directory / "librdkafka.properties", librdkafka.strip())
-    write_secret(directory / "example.py", PYTHON_EXAMPLE.substitute(words).strip())
-    write_secret(directory / "Example.java", JAVA_EXAMPLE.substitute(words).strip())
+    if of_agency:
+        write_secret(directory / "transport.key", transport_key)
+        write_secret(directory / "user_key_id", document["user_key_id"] or "")
+        write_secret(directory / "example.py", PYTHON_EXAMPLE.substitute(words).strip())
+        write_secret(directory / "Example.java", JAVA_EXAMPLE.substitute(words).strip())
     write_secret(directory / "bundle.json", json.dumps(document, indent=2))
     return directory
 
@@ -174,6 +179,26 @@ def keep_bundles(settings: Settings, agencies: Sequence[str]) -> dict[str, Path]
     return {agency: folders[agency] for agency in agencies}
 
 
+def keep_evaluator(settings: Settings) -> Path:
+    """Onboard the national evaluator and have its bundle on this machine; its folder. As ``keep_bundles``."""
+    access = add_evaluator(settings)
+    password = access.password or kept_password(settings, EVALUATOR)
+    if password is None:
+        access = add_evaluator(settings, SIMULATOR)
+        password = access.password or kept_password(settings, EVALUATOR, SIMULATOR)
+    if password is None:
+        password = rotate(settings, EVALUATOR, SIMULATOR).password or ""
+    return _keep(settings, access, password)
+
+
+def hand_out_to_evaluator(settings: Settings, directory: Path | None = None, *, renew: bool = False) -> Onboarded:
+    """As ``hand_out``, for the national evaluator."""
+    if directory is not None:
+        secret_folder(directory)
+    access = rotate(settings, EVALUATOR) if renew else add_evaluator(settings)
+    return _handed(settings, access, directory, "mizan evaluator rotate")
+
+
 def hand_out(
     settings: Settings, agency: str, system: str | None = None, directory: Path | None = None, *, renew: bool = False
 ) -> Onboarded:
@@ -188,14 +213,18 @@ def hand_out(
     if directory is not None:
         write_secret(secret_folder(directory) / "user_key_id", current_key_id(settings))
     access = rotate(settings, agency, system) if renew else add_agency(settings, agency, system)
-    password = access.password or kept_password(settings, agency, system)
+    return _handed(settings, access, directory, f"mizan agency rotate {agency}")
+
+
+def _handed(settings: Settings, access: Onboarded, directory: Path | None, rotating: str) -> Onboarded:
+    password = access.password or kept_password(settings, access.agency_id, access.system)
     if password is not None and settings.values["KAFKA_BOOTSTRAP_SERVERS"] is None:
         _keep(settings, access, password)
     if directory is not None:
         if password is None:
             raise UsageError(
                 f"the password of {access.username} was issued before and is not kept here",
-                hint=f"issue a new one: mizan agency rotate {agency} --out {directory}",
+                hint=f"issue a new one: {rotating} --out {directory}",
             )
         write_bundle(settings, directory, _with_password(access, password))
     return access
@@ -214,8 +243,8 @@ def _document(settings: Settings, access: Onboarded) -> dict[str, str | None]:
         "username": access.username,
         "password_file": PASSWORD_FILE,
         "ca_file": "ca.pem" if login.ca_file is not None else None,
-        "transport_key_file": "transport.key",
-        "user_key_id": current_key_id(settings),
+        "transport_key_file": None if access.agency_id == EVALUATOR else "transport.key",
+        "user_key_id": None if access.agency_id == EVALUATOR else current_key_id(settings),
     }
 
 
@@ -227,7 +256,9 @@ def _keep(settings: Settings, access: Onboarded, password: str) -> Path:
         (folder / "bundle.json").exists()
         and json.loads(read_secret(folder / "bundle.json")) == _document(settings, access)
         and kept_password(settings, access.agency_id, access.system) == password
-        and read_key(folder / "transport.key") == read_key(settings.transport_key_file)
+        and (
+            access.agency_id == EVALUATOR or read_key(folder / "transport.key") == read_key(settings.transport_key_file)
+        )
     ):
         return folder
     return write_bundle(settings, folder, _with_password(access, password))

@@ -81,9 +81,10 @@ def stream(
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
     """Catalogue, onboarding and events of some months; acknowledged events by agency. Safe to repeat."""
-    from broker.bundle import keep_bundles
+    from broker.bundle import keep_bundles, keep_evaluator
     from catalogue.load import load_tables
     from contracts.keys import create_keys
+    from contracts.settings import EVALUATOR
     from producers.login import read_bundle
     from producers.publisher import Publisher
     from producers.streaming import send, told
@@ -93,11 +94,13 @@ def stream(
     tables = scenario.catalogue()
     # The catalogue before the first event: landing must know every service and place it meets.
     load_tables(settings, f"simulate:{scenario.NAME}", tables)
-    agencies = [row["agency_id"] for row in tables["agencies"]]
+    agencies = scenario.SENDERS
     folders = keep_bundles(settings, agencies)
 
-    def connect(agency: str) -> Publisher:
-        return Publisher(agency, read_bundle(folders[agency]).kafka, linger_ms=_LINGER_MS)
+    def connect(sender: str) -> Publisher:
+        # The evaluator is onboarded by the first assessment it sends; most scenarios have none.
+        folder = keep_evaluator(settings) if sender == EVALUATOR else folders[sender]
+        return Publisher(sender, read_bundle(folder).kafka, linger_ms=_LINGER_MS)
 
     return send(told(scenario, months, scale, seed), agencies, connect, progress)
 

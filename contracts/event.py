@@ -19,9 +19,13 @@ from contracts.event_contract import EventContract, EventType, event_contract
 from contracts.identity import USER_KEY, looks_personal, normalise
 from contracts.reasons import reasons
 from contracts.reporting_time import tehran_date
+from contracts.settings import EVALUATOR
 from contracts.strict_json import Refused, load_object
 
-SOURCE = re.compile(r"/agencies/([a-z][a-z0-9-]{1,39})(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+# Group 1 is the agency's id; an evaluator has none.
+SOURCE = re.compile(
+    r"/(?:agencies/([a-z][a-z0-9-]{1,39})|evaluators/[a-z][a-z0-9-]{1,39})(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?"
+)
 FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
 _TIME = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
@@ -66,7 +70,7 @@ OFFLINE = Known()
 
 @dataclass(frozen=True)
 class Record:
-    """What Kafka held: the value, its headers, and the agency whose topic it came through."""
+    """What Kafka held: the value, its headers, and the agency (or EVALUATOR) whose topic it came through."""
 
     value: bytes | None
     agency_id: str
@@ -88,7 +92,7 @@ def _judge(record: Record, now: dt.datetime, known: Known, contract: EventContra
     event_type = contract.types[envelope["type"]]
     data = _data(document["data"], event_type, contract, known)
     occurred_at: dt.datetime = envelope["time"]
-    _check_domain(data, occurred_at, known, contract)
+    _check_domain(data, occurred_at, known, event_type, contract)
     return Event(envelope["id"], envelope["source"], record.agency_id, event_type.name, occurred_at, data)
 
 
@@ -143,11 +147,12 @@ def _envelope(document: Mapping[str, Any], agency_id: str, now: dt.datetime, con
     if not field_kinds.is_identifier(event_id):
         raise Refused("bad_identifier", "id")
     source = SOURCE.fullmatch(document["source"].strip())
-    if source is None:
+    if source is None or source[1] == EVALUATOR:
         raise Refused("bad_envelope", "source")
-    if source[1] != agency_id:
+    if (source[1] or EVALUATOR) != agency_id:
         raise Refused("source_mismatch")
-    if document["type"] not in contract.types:
+    event_type = contract.types.get(document["type"])
+    if event_type is None or ("evaluator" if agency_id == EVALUATOR else "agency") not in event_type.senders:
         raise Refused("unknown_type")
     if document.get("dataschema") not in (None, contract.dataschema):
         raise Refused("unknown_schema")
@@ -215,7 +220,7 @@ def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContra
     for name in given:
         if name not in event_type.fields:
             raise Refused("unknown_field", _shown(name))
-    data = {name: field_kinds.read(contract.fields[name], value) for name, value in present.items()}
+    data = {name: field_kinds.read(contract.field(event_type.name, name), value) for name, value in present.items()}
     key_id = data.get("user_key_id")
     if known.user_key_ids is not None and key_id is not None and key_id not in known.user_key_ids:
         raise Refused("key_unknown")
@@ -224,9 +229,11 @@ def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContra
     return data
 
 
-def _check_domain(data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, contract: EventContract) -> None:
+def _check_domain(
+    data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, event_type: EventType, contract: EventContract
+) -> None:
     for name, value in data.items():
-        spec = contract.fields[name]
+        spec = contract.field(event_type.name, name)
         if spec.kind == "service" and known.services is not None:
             if value not in known.services:
                 raise Refused("unknown_service")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -36,6 +37,8 @@ class EventType:
     optional: tuple[str, ...]
     label_fa: str
     label_en: str
+    senders: frozenset[str]  # agency, evaluator: who may say it
+    own: Mapping[str, Field]  # fields that mean something else in this type, or are in no other
 
     @property
     def fields(self) -> frozenset[str]:
@@ -56,23 +59,26 @@ class EventContract:
     fields: Mapping[str, Field]
     types: Mapping[str, EventType]
 
+    def field(self, type_name: str, name: str) -> Field:
+        """A field as one type means it. KeyError where the contract has none of that name."""
+        own = self.types[type_name].own
+        return own[name] if name in own else self.fields[name]
+
+    def types_of(self, sender: str) -> Mapping[str, EventType]:
+        """The types that an ``agency`` or the ``evaluator`` may send."""
+        return {name: kind for name, kind in self.types.items() if sender in kind.senders}
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        """Every field, those of a single type last."""
+        return (*self.fields.values(), *(field for kind in self.types.values() for field in kind.own.values()))
+
 
 @cache
 def event_contract() -> EventContract:
     """The contract in force."""
     document = yaml.safe_load(files("contracts").joinpath("events.yaml").read_text(encoding="utf-8"))
-    fields = {
-        name: Field(
-            name,
-            entry["kind"],
-            entry.get("column", name),
-            entry.get("vocabulary"),
-            entry.get("place_kind"),
-            entry["label"]["fa"],
-            entry["label"]["en"],
-        )
-        for name, entry in document["fields"].items()
-    }
+    fields = _fields(document["fields"])
     types = {
         name: EventType(
             name,
@@ -81,6 +87,8 @@ def event_contract() -> EventContract:
             tuple(entry["optional"]),
             entry["label"]["fa"],
             entry["label"]["en"],
+            frozenset(entry.get("senders", ("agency",))),
+            MappingProxyType(_fields(entry.get("fields", {}))),
         )
         for name, entry in document["types"].items()
     }
@@ -94,3 +102,18 @@ def event_contract() -> EventContract:
         MappingProxyType(fields),
         MappingProxyType(types),
     )
+
+
+def _fields(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Field]:
+    return {
+        name: Field(
+            name,
+            entry["kind"],
+            entry.get("column", name),
+            entry.get("vocabulary"),
+            entry.get("place_kind"),
+            entry["label"]["fa"],
+            entry["label"]["en"],
+        )
+        for name, entry in entries.items()
+    }

@@ -21,6 +21,9 @@ REFERENCE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
 KEY_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 CHECKSUM_PATTERN = r"[0-9a-f]{16,64}"
 VERSION_PATTERN = r"[0-9]{1,4}\.[0-9]{1,4}"
+# Words of the evaluator: one line, and no bar, which parts the fields where contents are compared.
+LABEL_PATTERN = r"[^|\x00-\x1f\x7f]{1,128}"
+TEXT_PATTERN = r"[^|\x00-\x1f\x7f]{1,500}"
 MAX_COUNT = 2**63 - 1
 DECLARED_WORDS = ("not_provided", "not_applicable")
 
@@ -120,6 +123,16 @@ def _count(field: Field, value: Any) -> int:
     return whole
 
 
+def _decimal(field: Field, value: Any) -> float:
+    if isinstance(value, dict | list):
+        raise Refused("schema_violation", field.name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("bad_type", field.name)
+    if value < 0:
+        raise Refused("out_of_range", field.name)
+    return float(value)
+
+
 def _declared_value(field: Field, value: Any) -> int | str:
     """A count, or one of the two truths that are not numbers."""
     if isinstance(value, str) and normalise(value) in DECLARED_WORDS:
@@ -140,7 +153,8 @@ def _date(field: Field, value: Any) -> dt.date:
 
 def _event_type(field: Field, value: Any) -> str:
     text = _text(field, value)
-    if text not in event_contract().types:
+    kind = event_contract().types.get(text)
+    if kind is None or "agency" not in kind.senders:
         raise Refused("schema_violation", field.name)
     return text
 
@@ -168,4 +182,8 @@ _READERS: dict[str, Callable[[Field, Any], Any]] = {
     "period": _period,
     "checksum": _matching(CHECKSUM_PATTERN, "schema_violation"),
     "version": _matching(VERSION_PATTERN, "schema_violation"),
+    "token": _matching(REFERENCE_PATTERN, "schema_violation"),
+    "label": _matching(LABEL_PATTERN, "schema_violation"),
+    "text": _matching(TEXT_PATTERN, "schema_violation"),
+    "decimal": _decimal,
 }

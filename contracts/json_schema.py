@@ -17,8 +17,10 @@ from contracts.field_kinds import (
     DECLARED_WORDS,
     IDENTIFIER_PATTERN,
     KEY_ID_PATTERN,
+    LABEL_PATTERN,
     MAX_COUNT,
     REFERENCE_PATTERN,
+    TEXT_PATTERN,
     VERSION_PATTERN,
 )
 from contracts.identity import USER_KEY
@@ -59,12 +61,20 @@ def event_schema() -> Schema:
         "allOf": [
             {
                 "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                "then": {"properties": {"data": {"$ref": f"#/$defs/{name}"}}},
+                "then": {"properties": _sender(event_type) | {"data": {"$ref": f"#/$defs/{name}"}}},
             }
-            for name in contract.types
+            for name, event_type in contract.types.items()
         ],
         "$defs": {name: _data(event_type) for name, event_type in contract.types.items()},
     }
+
+
+def _sender(event_type: EventType) -> Schema:
+    """What a type says of ``source``, where not everybody may send it."""
+    if len(event_type.senders) > 1:
+        return {}
+    (sender,) = event_type.senders
+    return {"source": _pattern("/evaluators/.*" if sender == "evaluator" else "/agencies/.*")}
 
 
 def data_schema(type_name: str) -> Schema:
@@ -74,12 +84,14 @@ def data_schema(type_name: str) -> Schema:
 
 
 def _data(event_type: EventType) -> Schema:
-    fields = event_contract().fields
+    contract = event_contract()
     return {
         "title": f"{event_type.label_en} — {event_type.label_fa}",
         "type": "object",
         "required": list(event_type.required),
-        "properties": {name: _field(fields[name]) for name in (*event_type.required, *event_type.optional)},
+        "properties": {
+            name: _field(contract.field(event_type.name, name)) for name in (*event_type.required, *event_type.optional)
+        },
         "additionalProperties": False,
     }
 
@@ -117,8 +129,12 @@ _KINDS: dict[str, Callable[[Field], Schema]] = {
     "count": lambda field: _count(),
     "declared_value": lambda field: {"oneOf": [_count(), {"enum": list(DECLARED_WORDS)}]},
     "date": lambda field: _pattern(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])") | {"format": "date"},
-    "event_type": lambda field: {"enum": list(event_contract().types)},
+    "event_type": lambda field: {"enum": list(event_contract().types_of("agency"))},
     "period": lambda field: _pattern(f"{_MONTH}(/{_MONTH})?"),
     "checksum": lambda field: _pattern(CHECKSUM_PATTERN),
     "version": lambda field: _pattern(VERSION_PATTERN),
+    "token": lambda field: _pattern(REFERENCE_PATTERN),
+    "label": lambda field: _pattern(LABEL_PATTERN),
+    "text": lambda field: _pattern(TEXT_PATTERN),
+    "decimal": lambda field: {"type": "number", "minimum": 0},
 }

@@ -10,6 +10,7 @@ from contracts.event_contract import event_contract
 
 _SQL_TYPES = {
     "count": "BIGINT",
+    "decimal": "DOUBLE",
     "declared_value": "BIGINT",
     "boolean": "BOOLEAN",
     "date": "DATE",
@@ -21,7 +22,7 @@ _SQL_TYPES = {
 def data_columns() -> Mapping[str, str]:
     """The event table's data columns: name to SQL type, in the contract's order."""
     columns: dict[str, str] = {}
-    for field in event_contract().fields.values():
+    for field in event_contract().all_fields:
         columns[field.column] = _SQL_TYPES.get(field.kind, "VARCHAR")
         if field.kind == "declared_value":
             columns["declared_status"] = "VARCHAR"  # value, not_provided or not_applicable

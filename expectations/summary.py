@@ -104,7 +104,7 @@ def _judged_view() -> str:
     """The pending rows with three flags, derived from the event contract: its names and codes, nobody's values."""
     contract = event_contract()
     cases = " ".join(f"WHEN '{name}' THEN {_misses(kind)}" for name, kind in contract.types.items())
-    codes = [spec for spec in contract.fields.values() if spec.vocabulary is not None]
+    codes = [spec for spec in contract.all_fields if spec.vocabulary is not None]
     unknown_code = " OR ".join(f"{spec.column} NOT IN ({_codes(spec.vocabulary)})" for spec in codes)
     places = " OR ".join(
         f"({spec.column} IS NOT NULL AND {spec.column} NOT IN "  # noqa: S608 names of the contract
@@ -133,7 +133,7 @@ def _misses(event_type: EventType) -> str:
     """SQL that is true where a required value of the type is absent or outside its closed list."""
     faults = []
     for name in event_type.required:
-        spec = event_contract().fields[name]
+        spec = event_contract().field(event_type.name, name)
         if spec.kind == "declared_value":
             faults.append("declared_status IS NULL OR (declared_status = 'value' AND declared_value IS NULL)")
             continue

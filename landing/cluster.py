@@ -10,7 +10,8 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, Top
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.errors import TryAgain
-from contracts.settings import AGENCY_ID, TOPIC_PREFIX, KafkaLogin
+from contracts.settings import KafkaLogin
+from contracts.topics import sender_of
 from landing.consumer import Partition
 
 TIMEOUT_SECONDS = 30.0
@@ -20,7 +21,7 @@ TOPICS_A_REQUEST = 500
 
 @dataclass(frozen=True)
 class Topic:
-    """One agency's topic. ``uuid`` is the cluster's own id of it: a topic made anew has another."""
+    """One agency's topic, or the evaluator's. ``uuid`` is the cluster's own id of it: a topic made anew has another."""
 
     name: str
     agency_id: str
@@ -38,12 +39,15 @@ class Cluster:
         self._admin = AdminClient({**login.for_librdkafka(), "log_level": 0, "error_cb": self._note})
 
     def topics(self) -> dict[str, Topic]:
-        """Every agency topic this login may see, by name. Raises TryAgain where the cluster does not answer."""
+        """Every agency's and the evaluator's topic this login may see, by name.
+
+        Raises TryAgain where the cluster does not answer.
+        """
         try:
             listed = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
         except KafkaException as error:
             raise self._no_answer(error) from error
-        names = sorted(name for name in listed if _agency_of(name) is not None)
+        names = sorted(name for name in listed if sender_of(name) is not None)
         found: dict[str, Topic] = {}
         for begin in range(0, len(names), TOPICS_A_REQUEST):
             some = names[begin : begin + TOPICS_A_REQUEST]
@@ -53,7 +57,7 @@ class Cluster:
                     described = answer.result()
                 except KafkaException as error:
                     raise self._no_answer(error) from error
-                agency = _agency_of(name)
+                agency = sender_of(name)
                 assert agency is not None
                 uuid = described.topic_id
                 found[name] = Topic(
@@ -92,8 +96,3 @@ class Cluster:
         said = error.args[0].str() if error.args else str(error)
         reason = self._trouble or said
         return TryAgain(f"no answer from Kafka at {self._login.bootstrap_servers} as {self._login.username}: {reason}")
-
-
-def _agency_of(topic: str) -> str | None:
-    agency = topic.removeprefix(TOPIC_PREFIX)
-    return agency if topic.startswith(TOPIC_PREFIX) and AGENCY_ID.fullmatch(agency) else None

@@ -259,7 +259,7 @@ def _row(event: Event) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
     }
     for name, value in event.data.items():
-        field = event_contract().fields[name]
+        field = event_contract().field(event.event_type, name)
         if field.kind == "declared_value":
             row["declared_status"] = value if isinstance(value, str) else "value"
             value = None if isinstance(value, str) else value

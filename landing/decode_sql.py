@@ -8,19 +8,22 @@ as its raw fragment, that
 * the text holds nothing else: without its whitespace it is exactly as long as the known members written compactly.
   An unknown or repeated member, a trailing comma, an escaped name or another spelling of a number makes it longer.
 
-A text not proved good is not bad: the parser in ``contracts`` judges it. DuckDB's own JSON reader is lenient
+A text not proved good is not bad: the parser in ``contracts`` judges it. It judges all that the evaluator says, which
+is little: the query is written for what agencies send. DuckDB's own JSON reader is lenient
 (NaN, trailing commas, repeated names), so nothing here relies on it to refuse.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from functools import cache
 
 from contracts.event import JSON_TYPES
 from contracts.event_contract import Field, event_contract
 from contracts.lake_tables import data_columns
 from contracts.reporting_time import FIRST_YEAR, LAST_YEAR
+from contracts.settings import EVALUATOR
 from contracts.vocabularies import spellings
 
 # An identifier with a Latin letter in it is neither digits alone nor any personal id.
@@ -60,7 +63,7 @@ def good_rows_query(check_services: bool, check_places: bool) -> str:
     fields = "\n    AND ".join(_field_holds(field, check_services, check_places) for field in contract.fields.values())
     required = " ".join(
         f"WHEN {_quoted(_fragment(name))} THEN {' AND '.join(f'd_{field} IS NOT NULL' for field in kind.required)}"
-        for name, kind in contract.types.items()
+        for name, kind in contract.types_of("agency").items()
     )
     media = ", ".join(_quoted(_fragment(name)) for name in JSON_TYPES)
     spaced = "contains(v, ' ') OR contains(v, chr(10)) OR contains(v, chr(13)) OR contains(v, chr(9))"
@@ -72,7 +75,8 @@ WITH texts AS (
         CASE WHEN {spaced} THEN strlen({compact}) ELSE strlen(v) END AS compact_size,
         from_json(v, {_quoted(shape())}) AS e
     FROM chunk
-    WHERE plain AND v IS NOT NULL AND strlen(v) <= {contract.max_value_bytes} AND json_valid(v)
+    WHERE plain AND agency_id <> '{EVALUATOR}' AND v IS NOT NULL
+        AND strlen(v) <= {contract.max_value_bytes} AND json_valid(v)
 ),
 parts AS (SELECT i, t, p, o, agency_id, compact_size, {lifted}, {lifted_data} FROM texts),
 timed AS (SELECT *, TRY_CAST({_text("e_time")} AS TIMESTAMPTZ) AS occurred_at FROM parts)
@@ -101,10 +105,25 @@ def digest_content() -> str:
     Named and in the contract's order, so that a later optional field changes no digest of today. Values hold no
     ``|``: every kind of field has a pattern without it.
     """
-    named = ", ".join(
-        f"coalesce('{name}=' || {_digest_text(name, kind)} || '|', '')" for name, kind in data_columns().items()
+    own = {
+        name: {field.column for field in kind.own.values()} for name, kind in event_contract().types.items() if kind.own
+    }
+    elsewhere = {column for columns in own.values() for column in columns}
+    parts = [_digest_parts(data_columns().keys() - elsewhere)]
+    # Columns of a single type are looked at in its rows alone.
+    parts += [
+        f"CASE event_type WHEN {_quoted(name)} THEN {_digest_parts(columns)} END" for name, columns in own.items()
+    ]
+    return f"concat(event_type, '|', epoch_us(occurred_at), '|', {', '.join(parts)})"
+
+
+def _digest_parts(columns: Set[str]) -> str:
+    named = (
+        f"coalesce('{name}=' || {_digest_text(name, kind)} || '|', '')"
+        for name, kind in data_columns().items()
+        if name in columns
     )
-    return f"concat(event_type, '|', epoch_us(occurred_at), '|', {named})"
+    return f"concat({', '.join(named)})"
 
 
 def _digest_text(column: str, kind: str) -> str:
@@ -131,6 +150,8 @@ def _values() -> list[str]:
         if field.kind == "declared_value":
             words = f"CASE WHEN starts_with({source}, '\"') THEN {_text(source)} ELSE 'value' END"
             columns.append(f"CASE WHEN {source} IS NOT NULL THEN {words} END AS declared_status")
+    for kind in event_contract().types.values():
+        columns += [f'NULL::{data_columns()[field.column]} AS "{field.column}"' for field in kind.own.values()]
     return columns
 
 
@@ -148,7 +169,7 @@ def _field_holds(field: Field, check_services: bool, check_places: bool) -> str:
     """True where the field is absent, or allowed in the event's type and good."""
     contract = event_contract()
     source = f"d_{field.name}"
-    types = [name for name, kind in contract.types.items() if field.name in kind.fields]
+    types = [name for name, kind in contract.types_of("agency").items() if field.name in kind.fields]
     allowed = f"e_type IN ({_listed(_fragment(name) for name in types)})"
     return f"({source} IS NULL OR ({allowed} AND {_fragment_holds(field, source, check_services, check_places)}))"
 
@@ -191,7 +212,8 @@ def _fragment_holds(field: Field, source: str, check_services: bool, check_place
                 f" AND {day} >= DATE '1970-01-01' AND {day} < DATE '2122-01-01'"
             )
         case "event_type":
-            return f"{source} IN ({_listed(_fragment(name) for name in event_contract().types)})"
+            fragments = [_fragment(name) for name in event_contract().types_of("agency")]
+            return f"{source} IN ({_listed(fragments)})"
         case "checksum":
             return f"regexp_full_match({source}, '\"[0-9a-f]{{16,64}}\"')"
         case "version":

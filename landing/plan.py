@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts.settings import TOPIC_PREFIX
+from contracts.topics import sender_of
 from landing.cluster import Cluster, Topic
 from landing.consumer import Partition
 
@@ -62,7 +62,7 @@ def _gone(topics: Mapping[str, Topic], landed: Mapping[str, int]) -> list[Halt]:
         topic, slash, number = name.rpartition("/")
         if not slash:
             topic = name
-        if not topic.startswith(TOPIC_PREFIX):
+        if sender_of(topic) is None:
             continue
         if topic not in topics:
             if not slash:

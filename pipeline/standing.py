@@ -8,7 +8,8 @@ from typing import Any
 
 from contracts.errors import TryAgain, UsageError
 from contracts.lake_tables import lake_tables
-from contracts.settings import TOPIC_PREFIX, Settings
+from contracts.settings import Settings
+from contracts.topics import sender_of
 
 
 def standing(settings: Settings) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def _counts(settings: Settings) -> dict[str, dict[str, Any]]:
     for commit in commits(lake, "events"):
         for place, part in commit.partitions.items():
             topic, _, _ = place.rpartition("/")
-            duplicates[topic.removeprefix(TOPIC_PREFIX)] += part.duplicates
+            duplicates[sender_of(topic) or topic] += part.duplicates
     connection = memory_connection(settings)
     for name in ("events", "quarantine"):
         view_files(connection, name, lake.open(name).files, dict(lake_tables()[name]))

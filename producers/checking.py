@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from contracts.event import SOURCE, Event, Record, Rejection, parse
 from contracts.event_contract import event_contract
 from contracts.reasons import Reason, reasons
+from contracts.settings import EVALUATOR
 
 # Detail starts with the field where there is one: "channel", "service_id is missing".
 _FIELD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
@@ -54,7 +55,7 @@ def check_lines(lines: Iterable[bytes], agency_id: str | None = None) -> Iterato
 def _error(number: int, rejection: Rejection) -> LineError:
     name = _FIELD.match(rejection.detail)
     contract = event_contract()
-    known = {*contract.envelope_required, *contract.envelope_optional, *contract.fields}
+    known = {*contract.envelope_required, *contract.envelope_optional, *(field.name for field in contract.all_fields)}
     is_field = name is not None and (name[0] in known or rejection.reason_code in ("unknown_field", "pii_leak"))
     return LineError(
         number,
@@ -72,4 +73,4 @@ def _agency_of(value: bytes) -> str:
         match = SOURCE.fullmatch(source.strip())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _NO_AGENCY
-    return match[1] if match else _NO_AGENCY
+    return (match[1] or EVALUATOR) if match else _NO_AGENCY

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from contracts.errors import UsageError
 from contracts.keys import read_key, read_secret
-from contracts.settings import KafkaLogin, agency_id
+from contracts.settings import EVALUATOR, KafkaLogin, agency_id
 
 
 @dataclass(frozen=True)
 class AgencyLogin:
-    """Who writes, where to, and the key that turns persons into ``user_key``; the key may be absent."""
+    """Who writes, where to, and the key that turns persons into ``user_key``; the key may be absent.
+
+    ``agency_id`` is EVALUATOR where the national evaluator writes.
+    """
 
     agency_id: str
     kafka: KafkaLogin
@@ -35,7 +38,7 @@ def read_bundle(folder: Path) -> AgencyLogin:
     path = folder / "bundle.json"
     try:
         bundle = json.loads(path.read_text(encoding="utf-8"))
-        agency = agency_id(bundle["agency_id"])
+        agency = bundle["agency_id"] if bundle["agency_id"] == EVALUATOR else agency_id(bundle["agency_id"])
         password_file = _beside(folder, bundle.get("password_file"))
         if password_file is not None:
             read_secret(password_file)

@@ -22,7 +22,8 @@ from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import StickyPartitioner
 
 from contracts.errors import MizanError, TryAgain, UsageError
-from contracts.settings import TOPIC_PREFIX, KafkaLogin
+from contracts.settings import KafkaLogin
+from contracts.topics import topic_of
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
@@ -36,7 +37,7 @@ _PAUSE_SECONDS = 0.25
 class Publisher:
     """One agency's connection. Idempotent, acks=all: an acknowledged event is on every in-sync replica, once.
 
-    Opening raises UsageError where the broker refuses the login and TryAgain where nothing answers.
+    EVALUATOR is a name too. Opening raises UsageError where the broker refuses the login, TryAgain where none answers.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Publisher:
         delivery_seconds: float = DELIVERY_SECONDS,
         linger_ms: int = 20,
     ) -> None:
-        self.topic = TOPIC_PREFIX + agency_id
+        self.topic = topic_of(agency_id)
         self._login = login
         self._producer = _open(
             login,

@@ -28,7 +28,7 @@ class Connection(Sender, Protocol):
 
 
 def told(scenario: Scenario, months: Sequence[Month], scale: float, seed: int) -> Iterator[tuple[str, bytes]]:
-    """The events of the months in their order, as (agency_id, value)."""
+    """The events of the months in their order, as (agency_id, value); EVALUATOR stands for the national evaluator."""
     for month in months:
         yield from scenario.events(month, scale, seed)
 
@@ -101,7 +101,7 @@ def send(
                     connections.pop(oldest).close()
                 connections[agency] = connect(agency)
             connections[agency].send(value)
-            unflushed[agency] += 1
+            unflushed[agency] = unflushed.get(agency, 0) + 1
             counts[agency] = counts.get(agency, 0) + 1
             if unflushed[agency] >= 10_000:
                 # Keeps the list of unacknowledged events short; with few agencies it would grow with the month.

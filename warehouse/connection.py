@@ -71,7 +71,10 @@ def _configure(connection: Connection, settings: Settings | None, threads: int |
 
 
 def view_files(connection: Connection, name: str, files: Sequence[str], columns: dict[str, str]) -> None:
-    """(Re)create the temporary view ``name`` over Parquet ``files``; typed and empty where there are none."""
+    """(Re)create the temporary view ``name`` over Parquet ``files``; typed and empty where there are none.
+
+    A column that none of the files has, because they are older than it, is NULL.
+    """
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         body = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608 paths of the lake's own log
@@ -79,6 +82,13 @@ def view_files(connection: Connection, name: str, files: Sequence[str], columns:
         typed = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns.items())
         body = f"SELECT {typed} LIMIT 0"
     connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {body}')
+    # Asked of the view, which has just read the files' footers: reading them once more would cost as much again.
+    named = "SELECT column_name FROM duckdb_columns() WHERE database_name = 'temp' AND table_name = $name"
+    there = {column for (column,) in connection.execute(named, {"name": name}).fetchall()}
+    missing = [f'NULL::{kind} AS "{column}"' for column, kind in columns.items() if column not in there]
+    if missing:
+        older = body.replace("SELECT *", f"SELECT *, {', '.join(missing)}", 1)
+        connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {older}')
 
 
 def in_transaction(connection: Connection, work: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from contracts.errors import UsageError
@@ -45,6 +45,12 @@ def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
 def _configuration(name: str) -> dict[str, str | None]:
     ranges = {"delta.dataSkippingStatsColumns": _RANGES[name]} if name in _RANGES else {}
     return {**_CONFIGURATION, **ranges}
+
+
+def missing_columns(handle: DeltaTable, columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns that a loaded table does not have yet."""
+    there = {field.name for field in handle.schema().fields}
+    return {name: kind for name, kind in columns.items() if name not in there}
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,10 @@ class Lake:
         return f"{self.uri.rstrip('/')}/{name}"
 
     def create(self, tables: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """Create the tables that are not there yet (by default the contract's). Landing never creates one."""
+        """Create the tables that are not there yet (by default the contract's). Landing never creates one.
+
+        A table of an earlier contract gets the columns it lacks; its rows have none of them: NULL.
+        """
         for name, columns in (tables or lake_tables()).items():
             if "://" not in self.uri:
                 Path(self.location(name)).mkdir(parents=True, exist_ok=True)
@@ -99,6 +108,13 @@ class Lake:
                 name=name,
                 configuration=_configuration(name),
             )
+            self._add_missing(name, columns)
+
+    def _add_missing(self, name: str, columns: Mapping[str, str]) -> None:
+        handle = DeltaTable(self.location(name))
+        missing = missing_columns(handle, columns)
+        if missing:
+            handle.alter.add_columns(Schema.from_arrow(arrow_schema(missing)).fields)
 
     def open(self, name: str, columns: Mapping[str, str] | None = None, version: int | None = None) -> Snapshot:
         """Load a table's newest (or a named) version. UsageError where it does not exist: `mizan init` makes it."""

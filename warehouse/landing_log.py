@@ -30,7 +30,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from contracts.errors import Fenced, Halted, UsageError
 from warehouse.connection import Connection
-from warehouse.lake import Lake, Snapshot, arrow_schema
+from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
 
 PREFIX = "land:"
 METADATA = "landing"
@@ -220,16 +220,18 @@ def damaged_entries(lake: Lake, name: str) -> list[str]:
 
 
 def open_table(lake: Lake, name: str) -> Snapshot:
-    """As ``lake.open``; raises Halted where the table's log cannot be read."""
+    """As ``lake.open``; raises Halted where the table's log cannot be read, UsageError where it lacks columns."""
     try:
         snapshot = lake.open(name)
-        snapshot.handle.version()
+        missing = missing_columns(snapshot.handle, snapshot.columns)
     except DeltaError as error:
         entries = damaged_entries(lake, name)
         where = f"{name}/_delta_log" + (f"/{entries[0]}" if entries else "")
         raise Halted(
             "LAKE_LOG_DAMAGED", f"{where}: {type(error).__name__}", hint="see docs/runbooks/halts.md"
         ) from error
+    if missing:
+        raise UsageError(f"lake/{name} is of an earlier contract: it lacks {', '.join(missing)}", hint="mizan init")
     return snapshot
 
 

@@ -13,9 +13,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
 from broker import quotas
-from broker.administration import Onboarded, add_agencies, add_agency, topic_of
+from broker.administration import Onboarded, add_agencies, add_agency
 from contracts.keys import read_secret
 from contracts.settings import Settings
+from contracts.topics import topic_of
 
 pytestmark = pytest.mark.integration
 DENIED = {

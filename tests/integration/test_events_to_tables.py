@@ -16,10 +16,11 @@ import pytest
 from confluent_kafka import Producer
 
 from broker import local
-from broker.administration import add_agencies, topic_of
+from broker.administration import add_agencies
 from catalogue.load import load_tables
 from contracts.event_contract import event_contract
 from contracts.settings import Settings
+from contracts.topics import topic_of
 from pipeline.steps import initialise
 from warehouse.published import open_published
 

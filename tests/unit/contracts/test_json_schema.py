@@ -30,9 +30,17 @@ SAMPLES = {
     "count": st.one_of(st.integers(0, 2**63 - 1), st.just(3.0)),
     "declared_value": st.one_of(st.integers(0, 10), st.sampled_from(["not_provided", "not_applicable"])),
     "date": st.dates(dt.date(1970, 1, 1), dt.date(2121, 12, 31)).map(str),
-    "event_type": st.sampled_from(list(CONTRACT.types)),
+    "event_type": st.sampled_from(list(CONTRACT.types_of("agency"))),
     "checksum": st.from_regex(r"[0-9a-f]{16,64}", fullmatch=True),
     "version": st.just("1.0"),
+    "token": st.sampled_from(["web_presence", "integration"]),
+    "label": st.sampled_from(["1396-06", "1395"]),
+    "text": st.sampled_from(["دبیرخانه شورای اجرایی فناوری اطلاعات", "no login was possible"]),
+    "decimal": st.one_of(st.integers(0, 100), st.floats(0, 100)),
+}
+SOURCES = {
+    "agency": ["/agencies/qom-water", "/agencies/qom-water/billing"],
+    "evaluator": ["/evaluators/it-council", "/evaluators/it-council/desk"],
 }
 
 
@@ -42,7 +50,7 @@ def events(draw):
     chosen = [*event_type.required, *draw(st.lists(st.sampled_from(event_type.optional or ("",)), unique=True))]
     data = {}
     for name in filter(None, chosen):
-        field = CONTRACT.fields[name]
+        field = CONTRACT.field(event_type.name, name)
         if field.kind == "code":
             data[name] = draw(st.sampled_from(codes(field.vocabulary)))
         elif field.kind != "period":
@@ -56,7 +64,7 @@ def events(draw):
     return {
         "specversion": "1.0",
         "id": draw(SAMPLES["identifier"]),
-        "source": draw(st.sampled_from(["/agencies/qom-water", "/agencies/qom-water/billing"])),
+        "source": draw(st.sampled_from(SOURCES["agency" if "agency" in event_type.senders else "evaluator"])),
         "type": event_type.name,
         "time": draw(st.sampled_from(["2020-03-21T10:00:00+03:30", "2024-01-01T00:00:00Z", "1999-12-31t23:59:59.5z"])),
         "data": data,
@@ -64,7 +72,8 @@ def events(draw):
 
 
 def judged(event):
-    return parse(Record(json.dumps(event).encode(), "qom-water"), NOW)
+    sender = "evaluator" if event.get("source") in SOURCES["evaluator"] else "qom-water"
+    return parse(Record(json.dumps(event).encode(), sender), NOW)
 
 
 GOOD = {

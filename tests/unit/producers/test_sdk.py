@@ -79,7 +79,7 @@ def test_everything_an_agency_can_say_is_accepted(agency: Agency) -> None:
     agency.control_total(date=dt.date(2020, 3, 21), event_type="ir.egov.visit.recorded.v1", count=1)
     agency.declared(period="1399-01", calendar="jalali", measure="services_total", value="not_provided")
     types = {event["type"] for event in spooled(agency)}
-    assert types == set(event_contract().types)
+    assert types == set(event_contract().types_of("agency"))
 
 
 def test_a_person_becomes_a_key_at_once_and_the_id_is_nowhere(agency: Agency, tmp_path: Path) -> None:
