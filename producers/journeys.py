@@ -184,8 +184,12 @@ def transaction(
     is_test: bool = False,
     completes: bool = True,
     latest: int | None = None,
+    reasons: Sequence[str] = _REASONS,
 ) -> list[Said]:
-    """A transaction that begins at ``at``: received, then completed by ``latest`` unless it stays open."""
+    """A transaction that begins at ``at``: received, then completed by ``latest`` unless it stays open.
+
+    ``reasons`` are what people who come in person give as theirs, each as often as it stands there.
+    """
     random = reporter.random
     data: dict[str, Any] = {
         "transaction_id": transaction_id,
@@ -196,7 +200,7 @@ def transaction(
     }
     if channel in IN_PERSON:
         data["assisted_by"] = channel
-        data["reason_in_person"] = _REASONS[int(random.random() * len(_REASONS))]
+        data["reason_in_person"] = reasons[int(random.random() * len(reasons))]
     else:
         data["assisted_by"] = "none"
     if is_test:
@@ -229,7 +233,8 @@ def _steps(random: Random, level: str, channel: str) -> dict[str, int]:
     """What the service's level looks like from outside; nothing is said of a service whose level is unknown."""
     if level == "unknown":
         return {}
-    in_person = int(channel in IN_PERSON)
+    # At a counter office somebody else sits at the same portal: the service itself asks nobody to come.
+    in_person = int(channel == "service_desk")
     if level == "smart":
         return {"in_person_steps": in_person, "human_steps": in_person, "documents_requested": 0}
     chance = random.random()

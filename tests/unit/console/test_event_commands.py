@@ -154,4 +154,8 @@ def test_what_cannot_be_simulated_is_a_usage_error(mizan, arguments: list[str]) 
 
 def test_the_scenarios_are_listed(mizan) -> None:
     names = [entry["name"] for entry in json.loads(mizan("simulate", "--list", "--json").stdout)]
-    assert names == ["qom-1399-h1", "national-window-1402"]
+    assert names == [
+        "qom-1399-h1",
+        "national-window-1402",
+        "tehran-service-desk-1398",
+    ]
