@@ -1,4 +1,4 @@
-"""Services by level, told from the definition: for every day that may matter, look at the catalogue of that day.
+"""Services by level and their shares, told from the definitions: look at the catalogue of each day that may matter.
 
 Slow on purpose: no runs, no running sums. Imports nothing but the oracle's own catalogue.
 """
@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import jdatetime
 from oracle_events import Row, World
+from random_events import CHANNELS
 
 LEVELS = ("none", "informational", "partial", "full", "smart", "unknown")
 NOT_APPLICABLE = "not_applicable"
@@ -28,7 +30,8 @@ def opened_on(agencies: Sequence[Row], services: Sequence[Row], today: dt.date) 
 
 def days_to_look_at(rows: Sequence[Row], opened: dt.date, today: dt.date) -> list[dt.date]:
     """Every day on which something may be otherwise than the day before."""
-    days = {opened}
+    days = {opened, *(jdatetime.date(year, 1, 1).togregorian() for year in range(1390, 1420))}
+    days |= {row["launched_at"] for row in rows if row.get("launched_at")}
     for row in rows:
         days |= {row["valid_from"]} if row["valid_from"] else set()
         days |= {row["valid_to"] + ONE_DAY} if row["valid_to"] else set()
@@ -62,15 +65,28 @@ def valid(row: Row, day: dt.date) -> bool:
     return (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
 
 
-def histories(catalogue: Any, today: dt.date) -> dict[Scope, dict[dt.date, list[Row]]]:
-    """Per scope, each day on which its services are others than before, with the services."""
+def is_new(service: Row, day: dt.date) -> bool:
+    """Launched in the day's Jalali year, on that day at the latest."""
+    launched = service["launched_at"]
+    return launched is not None and launched <= day and jalali_year(launched) == jalali_year(day)
+
+
+def jalali_year(day: dt.date) -> int:
+    year: int = jdatetime.date.fromgregorian(date=day).year
+    return year
+
+
+def histories(catalogue: Any, today: dt.date, base: str = "all") -> dict[Scope, dict[dt.date, list[Row]]]:
+    """Per scope, each day on which the base's services are others than before, with the services."""
     world = World(catalogue.agencies, catalogue.places)
     opened = opened_on(catalogue.agencies, catalogue.services, today)
-    rows = [*catalogue.agencies, *catalogue.services, *catalogue.places]
+    dated = [*catalogue.agencies, *catalogue.services, *catalogue.places]
     found: dict[Scope, dict[dt.date, list[Row]]] = defaultdict(dict)
     before: dict[Scope, list[Row]] = {}
-    for day in days_to_look_at(rows, opened, today):
+    for day in days_to_look_at(dated, opened, today):
         now = on_offer(catalogue, world, day)
+        if base == "new":
+            now = {scope: [row for row in rows if is_new(row, day)] for scope, rows in now.items()}
         for scope in {*before, *now}:
             if [id(row) for row in before.get(scope, [])] != [id(row) for row in now.get(scope, [])]:
                 found[scope][day] = now.get(scope, [])
@@ -119,6 +135,38 @@ def _levels(units: Sequence[str]) -> dict[str, Any]:
         "share_upper": share(electronic + unknown, services),
         "share_of_known": share(electronic, services - unknown),
     }
+
+
+def offering_shares(catalogue: Any, today: dt.date) -> dict[tuple[dt.date, str, str, str], dict[str, Any]]:
+    """(as_of, scope, scope_id, channel) to the columns of offering_shares."""
+    found = {}
+    for scope, days in histories(catalogue, today).items():
+        for day, services in days.items():
+            for channel in (*CHANNELS, "all"):
+                here = sum(channel in ("all", service["primary_channel"]) for service in services)
+                found[(day, *scope, channel)] = _part(here, len(services))
+    return found
+
+
+def service_shares(catalogue: Any, today: dt.date) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """(as_of, scope, scope_id, base, dimension, code) to the columns of service_shares."""
+    found = {}
+    for base in ("all", "new"):
+        for scope, days in histories(catalogue, today, base).items():
+            for dimension in ("audience", "nature", "primary_channel", "lifecycle", "countability"):
+                for code in {code for rows in days.values() for row in rows for code in codes(row, dimension)}:
+                    for day, rows in days.items():
+                        here = sum(code in codes(row, dimension) for row in rows)
+                        found[(day, *scope, base, dimension, code)] = _part(here, len(rows))
+    return found
+
+
+def codes(service: Row, dimension: str) -> list[str]:
+    return str(service[dimension]).split("|") if service[dimension] is not None else []
+
+
+def _part(services: int, total: int) -> dict[str, Any]:
+    return {"services": services, "total_services": total, "share": share(services, total)}
 
 
 def share(part: int, whole: int) -> Any:

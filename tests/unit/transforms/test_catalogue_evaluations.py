@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lake_bench import TODAY, LakeBench
 
+from contracts.vocabularies import codes
 from transforms.model import models
 from warehouse.connection import Connection
 
@@ -47,7 +48,7 @@ def assert_same(found: dict[tuple[Any, ...], dict[str, Any]], wanted: dict[tuple
 
 @WORLDS
 @given(seed=st.integers(0, 2**32), services=st.integers(0, 14))
-def test_a_random_catalogue_gives_the_oracles_levels(
+def test_a_random_catalogue_gives_the_oracles_tables(
     tmp_path_factory: pytest.TempPathFactory, seed: int, services: int
 ) -> None:
     catalogue = random_catalogues.catalogue(seed, services)
@@ -55,6 +56,8 @@ def test_a_random_catalogue_gives_the_oracles_levels(
     with bench.build() as connection:
         bench.update(connection)
         assert_same(rows_of(connection, "service_levels"), catalogue_oracle.service_levels(catalogue, TODAY))
+        assert_same(rows_of(connection, "offering_shares"), catalogue_oracle.offering_shares(catalogue, TODAY))
+        assert_same(rows_of(connection, "service_shares"), catalogue_oracle.service_shares(catalogue, TODAY))
 
 
 def test_the_six_levels_add_up_to_the_services_and_the_shares_lie_in_order(bench: LakeBench) -> None:
@@ -69,6 +72,14 @@ def test_the_six_levels_add_up_to_the_services_and_the_shares_lie_in_order(bench
             assert row["electronic_share"] == row["share_lower"] <= row["share_upper"]
             known = row["share_of_known"]
             assert known == "not_applicable" or row["share_lower"] <= known <= row["share_upper"]
+
+
+def test_every_channel_of_the_closed_list_has_a_row(bench: LakeBench) -> None:
+    bench.catalogue = random_catalogues.catalogue(7, 20)
+    with bench.build() as connection:
+        bench.update(connection)
+        keys = rows_of(connection, "offering_shares")
+    assert {channel for *_, channel in keys} == {*codes("channel"), "all"}
 
 
 def test_nothing_of_the_future_is_published(bench: LakeBench) -> None:

@@ -45,7 +45,7 @@ def table(text: str, after: str) -> list[dict[str, str]]:
     for line in lines:
         if not line.startswith("|"):
             break
-        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+        rows.append([cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip("|"))])
     names, _, *cells = rows
     return [dict(zip(names, row, strict=True)) for row in cells]
 
