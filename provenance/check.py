@@ -123,7 +123,8 @@ class _Checked:
     def _judged(self, number: Number | None) -> str:
         if number is None:
             raise BadInput(f"{self.claims.path.name}, {self.claim.id}: nothing to compute from")
-        is_range = self.claim.kind == "share_bounds" or any(cell.has_unknown for cell in self.cells)
+        # Unknown rows and bare wordings leave a range open; a scale only rounds.
+        is_range = self.claim.kind == "share_bounds" or not self.cells or any(cell.has_unknown for cell in self.cells)
         if self.claim.quoted is None or self.claim.quoted.range.meets(number.range):
             return "confirmed_as_range" if is_range and number.range.low != number.range.high else "confirmed"
         return "differs"

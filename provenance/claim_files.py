@@ -39,7 +39,8 @@ KINDS = (
     "coverage",
     "unsaid",
 )
-COMBINATIONS = ("sum", "mean", "count")
+# `texts`: the codes of several rows, each once. `count`: how many rows fulfil `where`.
+COMBINATIONS = ("sum", "mean", "count", "texts")
 # What a text leaves out, and the verdict that follows from it.
 LACKS = {
     "denominator": "not_provided",

@@ -214,13 +214,23 @@ def test_a_remainder_of_quoted_percentages_is_a_range(checked):
     }
     outcome = checked(*parts, rest)
     assert (outcome.by_quotes.range.low, outcome.by_quotes.range.high) == (8.0, 11.0)
+    assert outcome.verdict == "confirmed_as_range"
+
+
+def test_a_state_is_that_of_every_row(put, checked):
+    for agency, state in (("a", "never"), ("b", "never")):
+        put("status", agency_id=agency, connection_state=state)
+    figure = cell("connection_state", {"agency_id": ["a", "b"]}, table="status", combine="texts")
+    for said, verdict in (("never", "confirmed"), ("connected", "differs")):
+        claim = {"id": "s", "kind": "state", "quoted": {"value": said, "unit": "state"}, "figures": [figure]}
+        assert checked(claim).verdict == verdict
 
 
 def test_the_gravest_row_speaks_for_a_mandate(put, checked):
     for agency, state in (("a", "met"), ("b", "overdue"), ("c", "not_measurable")):
         put("mandates", mandate_id="all-online", scope_id=agency, compliance=state)
     figure = cell("compliance", {"mandate_id": "all-online"}, table="mandates")
-    figure["combine"] = "count"
+    figure["combine"] = "texts"
     outcome = checked({"id": "m", "kind": "mandate", "figures": [figure], "expect": "overdue"})
     assert outcome.is_expected
     assert outcome.text == "met: 1, not_measurable: 1, overdue: 1"
