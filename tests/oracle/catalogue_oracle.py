@@ -29,7 +29,7 @@ def opened_on(agencies: Sequence[Row], services: Sequence[Row], today: dt.date) 
 
 
 def days_to_look_at(rows: Sequence[Row], opened: dt.date, today: dt.date) -> list[dt.date]:
-    """Every day on which something may be otherwise than the day before."""
+    """Every day from the opening on, today at most, on which something may be otherwise than the day before."""
     days = {opened, *(jdatetime.date(year, 1, 1).togregorian() for year in range(1390, 1420))}
     days |= {row["launched_at"] for row in rows if row.get("launched_at")}
     for row in rows:
@@ -61,8 +61,8 @@ def on_offer(catalogue: Any, world: World, day: dt.date) -> dict[Scope, list[Row
     return found
 
 
-def valid(row: Row, day: dt.date) -> bool:
-    return (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
+def valid(row: Row, day: dt.date, opened: dt.date = dt.date.min) -> bool:
+    return (row["valid_from"] or opened) <= day <= (row["valid_to"] or dt.date.max)
 
 
 def is_new(service: Row, day: dt.date) -> bool:
@@ -159,6 +159,40 @@ def service_shares(catalogue: Any, today: dt.date) -> dict[tuple[Any, ...], dict
                         here = sum(code in codes(row, dimension) for row in rows)
                         found[(day, *scope, base, dimension, code)] = _part(here, len(rows))
     return found
+
+
+def district_services(catalogue: Any, today: dt.date) -> dict[tuple[str, dt.date], dict[str, Any]]:
+    """(district, as_of) to the columns of district_services."""
+    opened = opened_on(catalogue.agencies, catalogue.services, today)
+    dated = [*catalogue.agencies, *catalogue.services, *catalogue.places]
+    world = World(catalogue.agencies, catalogue.places)
+    found: dict[tuple[str, dt.date], dict[str, Any]] = {}
+    before: dict[str, Any] = {}
+    for day in sorted({opened, *days_to_look_at(dated, dt.date.min, today)}):
+        listed = on_offer(catalogue, world, day) if day >= opened else {}
+        for name in {row["place_id"] for row in catalogue.places if row["kind"] == "district"}:
+            places = [row for row in catalogue.places if row["place_id"] == name and valid(row, day, opened)]
+            agencies = [row for row in catalogue.agencies if row["district"] == name and valid(row, day, opened)]
+            services = listed.get(("district", name), [])
+            now = [id(row) for row in (*places, *agencies, *services)]
+            if now != before.get(name, []) and places:
+                found[(name, day)] = _district(agencies, services)
+            before[name] = now
+    return found
+
+
+def _district(agencies: Sequence[Row], services: Sequence[Row]) -> dict[str, Any]:
+    asked = {row["expected_to_report"] for row in agencies}
+    levels = Counter(row["declared_level"] or "unknown" for row in services)
+    counts = {
+        "services": len(services),
+        "full": levels["full"] + levels["smart"],
+        "partial": levels["partial"],
+        "unknown": levels["unknown"],
+    }
+    if True not in asked and not services:
+        counts = dict.fromkeys(counts, "not_provided")
+    return {**counts, "expected": True if True in asked else None if None in asked else False}
 
 
 def codes(service: Row, dimension: str) -> list[str]:

@@ -30,7 +30,7 @@ def rows_of(connection: Connection, name: str) -> dict[tuple[Any, ...], dict[str
         row = dict(zip(result.columns, values, strict=True))
         key = tuple(row[column] for column in model.grain)
         assert key not in found, f"{name} has two rows {key}"
-        found[key] = {}
+        found[key] = {"expected": row["expected"]} if "expected" in row else {}
         for measure in model.measures:
             value, status = row[measure.name], row[f"{measure.name}_status"]
             assert (value is not None) == (status == "value"), (key, measure.name, value, status)
@@ -58,6 +58,7 @@ def test_a_random_catalogue_gives_the_oracles_tables(
         assert_same(rows_of(connection, "service_levels"), catalogue_oracle.service_levels(catalogue, TODAY))
         assert_same(rows_of(connection, "offering_shares"), catalogue_oracle.offering_shares(catalogue, TODAY))
         assert_same(rows_of(connection, "service_shares"), catalogue_oracle.service_shares(catalogue, TODAY))
+        assert_same(rows_of(connection, "district_services"), catalogue_oracle.district_services(catalogue, TODAY))
 
 
 def test_the_six_levels_add_up_to_the_services_and_the_shares_lie_in_order(bench: LakeBench) -> None:
