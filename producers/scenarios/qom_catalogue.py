@@ -19,6 +19,8 @@ from functools import cache
 from random import Random
 
 from producers.apportionment import apportion
+from producers.scenarios import asked
+from producers.scenarios.national_agencies import EXISTS_FROM
 from producers.scenarios.qom_agencies import AGENCIES, LEADING
 
 Row = Mapping[str, str]
@@ -33,7 +35,7 @@ NEW_INFORMATIONAL = 17
 LAUNCHING = 49  # of the 145: their launch has begun, nobody uses them yet
 BLOCKED = 61  # of the 115: their transactions cannot be counted, so they send none
 
-_YEAR_START = date(2020, 3, 20)  # 1 Farvardin 1399
+_YEAR_START, _YEAR_END = date(2020, 3, 20), date(2021, 3, 20)  # 1399
 _HALF_DAYS = 186
 _INFORMING = 7  # the place of informing among the actions
 _ACTIONS = (
@@ -63,21 +65,25 @@ _BLOCK_REASONS = (
 
 @cache
 def agencies() -> tuple[Row, ...]:
-    """The rows of agencies.csv."""
+    """The rows of agencies.csv. How many were asked to answer is not published: in 1399 that is not provided."""
     return tuple(
-        {
-            "agency_id": agency.agency_id,
-            "name_fa": agency.name_fa,
-            "name_en": agency.name_en,
-            "parent_id": "",
-            "level": "provincial",
-            "province": "qom",
-            "district": "",
-            "expected_to_report": "",  # how many were asked to answer is not published
-            "valid_from": "2016-03-20",
-            "valid_to": "",
-        }
+        row
         for agency in AGENCIES
+        for row in asked.versions(
+            {
+                "agency_id": agency.agency_id,
+                "name_fa": agency.name_fa,
+                "name_en": agency.name_en,
+                "parent_id": "",
+                "level": "provincial",
+                "province": "qom",
+                "district": "",
+            },
+            "",
+            _YEAR_START.isoformat(),
+            _YEAR_END.isoformat(),
+            EXISTS_FROM,
+        )
     )
 
 

@@ -158,4 +158,5 @@ def test_the_scenarios_are_listed(mizan) -> None:
         "qom-1399-h1",
         "national-window-1402",
         "tehran-service-desk-1398",
+        "qom-districts-1398",
     ]
