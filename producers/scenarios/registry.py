@@ -47,6 +47,7 @@ class Entry:
 ENTRIES = (
     Entry("qom-1399-h1", "producers.scenarios.qom_1399_h1"),
     Entry("national-window-1402", "producers.scenarios.national_window_1402"),
+    Entry("national-evaluation-1397", "producers.scenarios.national_evaluation_1397"),
     Entry("tehran-service-desk-1398", "producers.scenarios.tehran_service_desk_1398"),
     Entry("qom-districts-1398", "producers.scenarios.qom_districts_1398"),
 )

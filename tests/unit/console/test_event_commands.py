@@ -157,6 +157,7 @@ def test_the_scenarios_are_listed(mizan) -> None:
     assert names == [
         "qom-1399-h1",
         "national-window-1402",
+        "national-evaluation-1397",
         "tehran-service-desk-1398",
         "qom-districts-1398",
     ]
