@@ -84,6 +84,18 @@ def lake_tables() -> Mapping[str, Mapping[str, str]]:
                 "decided_by": "VARCHAR",  # gate, or the operator's name
                 "reason": "VARCHAR",
             },
+            # One row: one month closed or reopened by name. The latest row of a month counts.
+            "month_closings": {
+                "calendar": "VARCHAR",
+                "month": "VARCHAR",
+                "action": "VARCHAR",  # close or reopen
+                "vintage": "INTEGER",
+                "version": "INTEGER",  # the published version whose figures were looked at
+                "content_hash": "VARCHAR",  # of the month's cells, as the release says it; NULL for a reopening
+                "decided_by": "VARCHAR",
+                "note": "VARCHAR",
+                "decided_at": "TIMESTAMPTZ",
+            },
             # One row: one step that ran. rows_in = rows_out + rows_aside.
             "outcomes": {
                 "step": "VARCHAR",

@@ -16,7 +16,7 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
-from warehouse import exports, restated, shaping, snapshot
+from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, memory_connection
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.public_tier import public_select
@@ -55,7 +55,7 @@ def publish(
         if wanted is not None:
             _check_kept(before, wanted)
         tables = metric_tables(connection)
-        shaping.shape(connection, tables, now)
+        shaping.shape(connection, tables, settings, now)
         fingerprint = shaping.fingerprint(connection, tables, settings)
         standing = _in_service(before, fingerprint)
         if standing is not None and wanted is None and not force:
@@ -67,7 +67,7 @@ def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Publish
     """The version in service if it already is what ``publish`` would make; None if there is something to publish."""
     with build_connection(settings) as connection:
         tables = metric_tables(connection)
-        shaping.shape(connection, tables, now or dt.datetime.now(dt.UTC))
+        shaping.shape(connection, tables, settings, now or dt.datetime.now(dt.UTC))
         fingerprint = shaping.fingerprint(connection, tables, settings)
     return _in_service({tier: manifest(settings, tier) for tier in TIERS}, fingerprint)
 
@@ -122,7 +122,7 @@ def _make(
                 restated.find_changes(connection, dated, before="before", now=now_relations)
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
                 restated.find_restatements(connection, dated, before="before", version=version)
-                snapshot.month_states(connection)
+                month_standing.settle(connection)
             _write_tier(settings, connection, tier, tables, now_relations, lake, now)
         tier.settle()
         made[name] = tier
@@ -200,6 +200,7 @@ def _write_tier(
         restated.write_restatements(connection, dated, before="before", target="target")
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
+        passports.write(connection, tables, lake, now, target="target")
         snapshot.write_comments(connection, tables, target="target")
         connection.execute("CHECKPOINT target")
     finally:
@@ -210,19 +211,18 @@ def _standing(table: MetricTable) -> str:
     """SQL that joins a dated row to its month's or period's vintage and state; nothing for an evaluation."""
     if table.time_key is None:
         return ""
-    return " ".join(
-        f"{join} JOIN {source} AS {alias} ON {alias}.calendar = own.calendar "
-        f"AND {alias}.time_key = own.{table.time_key} AND {alias}.is_month = {table.is_monthly}"
-        for join, source, alias in (("INNER", "vintages", "now"), ("LEFT", "time_states", "times"))
+    return (
+        "JOIN standing AS now ON now.calendar = own.calendar "
+        f"AND now.time_key = own.{table.time_key} AND now.is_month = {table.is_monthly}"
     )
 
 
 def _published(table: MetricTable, name: str) -> str:
     if table.time_key is not None and name == "vintage":
-        return "now.vintage::INTEGER AS vintage"
+        return "now.vintage AS vintage"
     if table.time_key is not None and name == "state":
         # What misses a held batch is never more than provisional, however settled the month.
-        return "if(own.held_agencies IS NULL, coalesce(times.state, 'provisional'), 'provisional') AS state"
+        return "if(own.held_agencies IS NULL, now.state, 'provisional') AS state"
     return f"own.{quoted(name)}"
 
 

@@ -45,7 +45,7 @@ def find_changes(connection: Connection, tables: Sequence[MetricTable], *, befor
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changed_cells (table_name VARCHAR, keys VARCHAR[], calendar VARCHAR, "
         "time_key VARCHAR, is_month BOOLEAN, measure VARCHAR, old_value DOUBLE, old_status VARCHAR, new_value DOUBLE, "
-        "new_status VARCHAR, old_held VARCHAR, new_held VARCHAR)"
+        "new_status VARCHAR, old_held VARCHAR, new_held VARCHAR, is_redefined BOOLEAN)"
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages ({_VINTAGE_COLUMNS})")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE vintages_before ({_VINTAGE_COLUMNS})")
@@ -64,6 +64,10 @@ def find_changes(connection: Connection, tables: Sequence[MetricTable], *, befor
         connection.execute(
             f"INSERT INTO vintages_before SELECT calendar, month, true, vintage, NULL FROM {before}.marts.month_states"  # noqa: S608
         )
+    # Where nothing is published any more, the ledger still knows under which vintage a month was closed.
+    connection.execute(
+        "INSERT INTO vintages_before SELECT calendar, month, true, max(vintage), NULL FROM closings GROUP BY ALL"
+    )
     current = " UNION ".join(
         f"SELECT calendar, {table.time_key} AS time_key, {table.is_monthly} AS is_month FROM {now[table.name]}"  # noqa: S608
         for table in tables
@@ -107,11 +111,15 @@ def _find_changed_cells(connection: Connection, table: MetricTable, old: str, ne
         for name in measures
         for side in ("old", "new")
     )
+    versioned = "metric_version" in there and "metric_version" in table.types
+    redefined = "coalesce(old.metric_version <> new.metric_version, false)" if versioned else "false"
     # All measures in one join: most rows are the same in all of them.
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE differing AS
-        SELECT {keys}, old.held_agencies AS old_held, new.held_agencies AS new_held, {sides}
+        SELECT
+            {keys}, old.held_agencies AS old_held, new.held_agencies AS new_held, {sides},
+            {redefined} AS is_redefined
         FROM {old} AS old FULL JOIN {new} AS new USING ({keys})
         WHERE {differs}
         """  # noqa: S608 names of the build's tables
@@ -123,7 +131,8 @@ def _find_changed_cells(connection: Connection, table: MetricTable, old: str, ne
             INSERT INTO changed_cells
             SELECT
                 '{table.name}', [{listed}], calendar, {table.time_key}, {table.is_monthly}, '{name}',
-                old_{name}, old_{name}_status, new_{name}, new_{name}_status, old_held, new_held
+                old_{name}, old_{name}_status, new_{name}, new_{name}_status, old_held, new_held,
+                is_redefined
             FROM differing
             WHERE
                 old_{name} IS DISTINCT FROM new_{name} OR old_{name}_status IS DISTINCT FROM new_{name}_status
@@ -151,11 +160,9 @@ def write_vintages(connection: Connection, table: MetricTable, *, before: str, t
     order = ", ".join(map(quoted, (*table.keys, "vintage")))
     connection.execute(
         f"CREATE TABLE {target}.marts.{table.name}_vintages AS SELECT own.* FROM ({' UNION ALL '.join(parts)}) AS own "  # noqa: S608
-        f"LEFT JOIN vintages AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key} "
+        f"LEFT JOIN standing AS now ON now.calendar = own.calendar AND now.time_key = own.{table.time_key} "
         f"AND now.is_month = {table.is_monthly} "
-        "LEFT JOIN time_states AS times ON times.calendar = own.calendar "
-        f"AND times.time_key = own.{table.time_key} AND times.is_month = {table.is_monthly} "
-        f"WHERE NOT (coalesce(times.state, '') = 'open' AND own.vintage < now.vintage - {OPEN_VINTAGES_KEPT}) "
+        f"WHERE NOT (coalesce(now.state, '') = 'open' AND own.vintage < now.vintage - {OPEN_VINTAGES_KEPT}) "
         f"ORDER BY {order}"
     )
 
@@ -200,6 +207,8 @@ def find_restatements(connection: Connection, tables: Sequence[MetricTable], *, 
             CASE cell.table_name {named} END AS key,
             vintages.vintage, cell.old_value, cell.old_status, cell.new_value, cell.new_status,
             CASE
+                WHEN kinds.only_kind = 'correction' THEN kinds.only_kind
+                WHEN cell.is_redefined THEN 'definition'
                 WHEN kinds.only_kind IS NOT NULL THEN kinds.only_kind
                 WHEN cell.old_held IS NOT NULL AND cell.old_held IS DISTINCT FROM cell.new_held THEN 'release'
                 WHEN kinds.has_retractions AND coalesce(cell.new_value, 0) < cell.old_value THEN 'retraction'

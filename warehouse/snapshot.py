@@ -106,24 +106,6 @@ def _landed_since(settings: Settings, since: str | None) -> tuple[int, int]:
     return int(retractions), int(others)
 
 
-def month_states(connection: Connection) -> None:
-    """Temporary table ``month_states`` of this version; a month whose rows all went keeps its line and vintage."""
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE month_states AS
-        SELECT
-            vintages.calendar, vintages.time_key AS month, coalesce(times.state, 'provisional') AS state,
-            vintages.vintage::INTEGER AS vintage, coalesce(times.expected, 0) AS expected,
-            coalesce(times.reported, 0) AS reported, NULL::VARCHAR AS closed_by, NULL::TIMESTAMP AS closed_at,
-            if(times.calendar IS NULL, 'no rows any more', NULL) AS note
-        FROM vintages
-        LEFT JOIN time_states AS times USING (calendar, time_key, is_month)
-        WHERE vintages.is_month
-        ORDER BY ALL
-        """
-    )
-
-
 def write_dimensions(connection: Connection, *, target: str) -> None:
     """Copy the dimensions and the months' states. Instants become UTC timestamps, which every client can read."""
     for name in dimensions_of(connection):
@@ -132,7 +114,11 @@ def write_dimensions(connection: Connection, *, target: str) -> None:
             for column, kind in columns_of(connection, name).items()
         )
         connection.execute(f"CREATE TABLE {target}.marts.{name} AS SELECT {columns} FROM {name} ORDER BY ALL")  # noqa: S608
-    connection.execute(f"CREATE TABLE {target}.marts.month_states AS SELECT * FROM month_states ORDER BY ALL")  # noqa: S608
+    connection.execute(
+        f"CREATE TABLE {target}.marts.month_states AS "  # noqa: S608
+        "SELECT calendar, time_key AS month, state, vintage, expected, reported, closed_by, closed_at, note "
+        "FROM standing WHERE is_month ORDER BY ALL"
+    )
 
 
 def write_meta(
