@@ -34,6 +34,9 @@ TYPES = {
     "visit": "ir.egov.visit.recorded.v1",
     "retraction": "ir.egov.event.retracted.v1",
     "declaration": "ir.egov.agency.declaration.v1",
+    "inquiry": "ir.egov.inquiry.answered.v1",
+    "heartbeat": "ir.egov.agency.heartbeat.v1",
+    "control total": "ir.egov.agency.control_total.v1",
 }
 ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -69,12 +72,23 @@ def event(number: int, cells: dict[str, str]) -> dict[str, Any]:
     if kind == "completed":
         said |= {"outcome": cells.get("outcome") or "accepted", "duration_seconds": cells.get("duration") or None}
         said["duration_seconds"] = said["duration_seconds"] and int(said["duration_seconds"])
+        said |= {"reason_in_person": cells.get("reason") or None, "assisted_by": cells.get("helped by") or None}
+    if kind == "inquiry":
+        said |= {"inquiry_id": cells.get("inquiry") or f"q-{name}", "mode": cells["mode"]}
+        said |= {"counterpart_agency_id": cells["counterpart"]}
     if kind == "declaration":
         value = WORDS.get(cells["value"], cells["value"])
-        said |= {"calendar": "jalali", "period": cells["period"], "measure": "transactions_completed"}
+        said |= {"calendar": "jalali", "period": cells["period"]}
+        said |= {"measure": cells.get("measure") or "transactions_completed"}
         said |= {"service_id": cells.get("service") or None}
         said |= {"declared_status": value, "declared_value": None} if value in WORDS.values() else {}
         said |= {} if value in WORDS.values() else {"declared_status": "value", "declared_value": int(value)}
+    if kind == "heartbeat":
+        said |= {"window_connected": {"yes": True, "no": False}.get(cells["connected"])}
+        said |= {"sender_contract_version": cells.get("contract") or "1.0"}
+    if kind == "control total":
+        said |= {"total_date": dt.date.fromisoformat(cells["of"]), "total_count": int(cells["total"])}
+        said |= {"total_event_type": TYPES[cells.get("of type") or "completed"]}
     said["visit_id"] = cells.get("visit") or None
     said["retracted_event_id"] = cells.get("retracts") or None
     return said
@@ -84,7 +98,7 @@ def value(text: str) -> Any:
     """A cell: blank is NULL, words are words, numbers may be arithmetic."""
     if text in WORDS:
         return WORDS[text]
-    if not re.fullmatch(r"[\d\s+*/().-]+", text) or re.search(r"\d-\d\d-", text):
+    if not re.fullmatch(r"[\d\s+*/().-]+", text) or re.search(r"\d-\d\d-|^\d{4}-\d\d$", text):
         return text or None
     return arithmetic(ast.parse(text.strip(), mode="eval").body)
 
