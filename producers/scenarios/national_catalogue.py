@@ -18,7 +18,7 @@ Row = Mapping[str, str]
 
 
 class WindowAgency(NamedTuple):
-    """One agency; ``connected_through`` is its last month (1 to 6) on the window, 0 never, 12 to the end."""
+    """One agency; ``connected_through`` is its last month (1 to 6) served on the window, 0 never, 12 to the end."""
 
     agency_id: str
     services: int

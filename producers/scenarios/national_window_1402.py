@@ -6,7 +6,10 @@ end of Farvardin, and the six months have ``6 x round(80,000,000 s)`` visits, so
 adults, known at least by their national id. An agency that serves a visitor repeats the window's visit id: agency
 rows count the visit once each and do not add up to the nation's.
 
-The few agencies that are not on the window serve people at their desks, apart from all these figures.
+The few agencies that are not on the window serve people at their desks, apart from all these figures. Heartbeats tell
+the connection's story: Welfare was among the first and is out since Khordad, Veterinary lost the standard in Tir, Rural
+Cooperatives is not on the window yet, Fisheries was never heard of. Agencies answer each other's inquiries, about
+``12,000,000 s`` a month; some of them on paper, and who has no paper left says so.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from contracts.event_contract import event_contract
 from contracts.reporting_time import Month
@@ -35,6 +39,7 @@ from producers.scenarios import iran_places, national_catalogue
 from producers.scenarios.iran_places import PROVINCES
 from producers.scenarios.national_agencies import WINDOW
 from producers.scenarios.national_catalogue import AGENCIES, WindowAgency
+from producers.scenarios.office_days import work_days
 from producers.scenarios.registry import Tables
 
 NAME = "national-window-1402"
@@ -43,7 +48,7 @@ TITLE = {
     "en": "National window of smart services, 1402: 35 million users, 80 million visits a month",
 }
 MONTHS = tuple(Month("jalali", 1402, number) for number in range(1, 7))
-EVENTS_AT_FULL_SCALE = 645_000_000
+EVENTS_AT_FULL_SCALE = 717_000_000
 SENDERS = (WINDOW, *(agency.agency_id for agency in AGENCIES))
 USERS, FIRST_MONTH_USERS, MONTHLY_VISITS = 35_000_000, 13_000_000, 80_000_000
 
@@ -56,6 +61,20 @@ _SERVED, _SERVED_TWICE, _TWICE, _TEST = 0.15, 0.1, 0.001, 0.001
 _CHANNEL = "national_window"
 _DESK_PART = 0.15
 _HOUR = 3_600_000
+
+# Of Agriculture: one lost the connection's standard after Khordad, one was not heard before Mordad.
+STANDARD_LOST, OLD_CONTRACT = "veterinary", "0.9"
+FIRST_HEARD_LATE = ("rural-cooperatives", 5)
+# Who answers inquiries, its part of them, and the part it answers on paper.
+MONTHLY_INQUIRIES = 12_000_000
+ANSWERING = (
+    ("civil-registration", 0.40, 0.0),
+    ("tax-administration", 0.20, 0.05),
+    ("social-security", 0.16, 0.1),
+    ("national-post", 0.14, 0.0),
+    ("customs", 0.06, 0.2),
+    ("education-ministry", 0.04, 0.6),
+)
 
 
 def catalogue() -> Tables:
@@ -80,6 +99,7 @@ class _Telling:
         users, first = round(USERS * scale), round(FIRST_MONTH_USERS * scale)
         self.new_users = [first, *apportion(users - first, _GROWTH_WEIGHTS)]
         self.registered = list(accumulate(self.new_users))
+        self.inquiries = round(MONTHLY_INQUIRIES * scale)
         self.visits = apportion(len(MONTHS) * round(MONTHLY_VISITS * scale), _VISIT_WEIGHTS)
         # Another seed or scale is another population: nothing of it shares an id with this one.
         self.tag = hashlib.sha256(f"{NAME}|{seed}|{scale!r}".encode()).hexdigest()[:6]
@@ -100,6 +120,7 @@ class _Telling:
             reporters = {agency.agency_id: Reporter(agency.agency_id, random) for agency in AGENCIES}
             window = Reporter(WINDOW, random)
             yield from self._heartbeats(month, clock, day, window, reporters)
+            yield from self._inquiries(month, clock, day)
             for hour, hourly in enumerate(apportion(count, _HOUR_WEIGHTS)):
                 came = self._visits(month, clock, day, hour, first, hourly, window, reporters, due)
                 for said in sorted(came, key=lambda said: said.at):
@@ -203,16 +224,48 @@ class _Telling:
     def _heartbeats(
         month: Month, clock: MonthClock, day: int, window: Reporter, reporters: dict[str, Reporter]
     ) -> Iterator[tuple[str, bytes]]:
-        """A weekly sign of life; an agency says whether it is on the window."""
+        """A weekly sign of life; an agency says whether it is on the window, and by which version of the contract."""
         if day % 7:
             return
-        version = event_contract().version
         at = clock.starts[day] + 6 * _HOUR
-        yield WINDOW, window.say("agency.heartbeat", at, {"contract_version": version}).value
+        yield WINDOW, window.say("agency.heartbeat", at, _signs(month, None)).value
         for agency in AGENCIES:
-            connected = agency.connected_through >= month.number
-            data = {"contract_version": version, "window_connected": connected}
-            yield agency.agency_id, reporters[agency.agency_id].say("agency.heartbeat", at, data).value
+            if agency.agency_id == FIRST_HEARD_LATE[0] and month.number < FIRST_HEARD_LATE[1]:
+                continue
+            yield agency.agency_id, reporters[agency.agency_id].say("agency.heartbeat", at, _signs(month, agency)).value
+
+    def _inquiries(self, month: Month, clock: MonthClock, day: int) -> Iterator[tuple[str, bytes]]:
+        """What agencies answer to each other on a day, on paper where they still do."""
+        for place, (agency_id, weight, paper) in enumerate(ANSWERING):
+            count = scatter(round(self.inquiries * weight), work_days(clock), spread(7 * place + month.number))
+            before = sum(count[:day])
+            # A generator of their own: what is said of visits does not depend on them.
+            reporter = Reporter(agency_id, Random(f"{self.seed_text}|inquiries|{agency_id}|{clock.dates[day]}"))
+            said = []
+            for number in range(before, before + count[day]):
+                asking = ANSWERING[(place + 1 + number % (len(ANSWERING) - 1)) % len(ANSWERING)][0]
+                data = {
+                    "inquiry_id": f"inq-{self.tag}-{agency_id}-{month.label}-{number}",
+                    "counterpart_agency_id": asking,
+                    "mode": "paper" if spread(number) < paper else "online",
+                }
+                at = start_of_journey(reporter.random, clock, day, "service_desk")
+                said.append(reporter.say("inquiry.answered", at, data))
+            said.sort(key=lambda one: one.at)
+            if day == len(clock.dates) - 1 and not paper:
+                none = {"period": month.label, "calendar": "jalali", "measure": "inquiries_paper", "value": 0}
+                said.append(reporter.say("agency.declaration", clock.last_second(day), none | {"method": "system"}))
+            yield from ((agency_id, one.value) for one in said)
+
+
+def _signs(month: Month, agency: WindowAgency | None) -> dict[str, Any]:
+    """What a heartbeat says. An agency that lost the standard believes itself on the window, by an old contract."""
+    version = event_contract().version
+    if agency is None:
+        return {"contract_version": version, "window_connected": True}
+    lost = agency.agency_id == STANDARD_LOST and agency.connected_through < month.number
+    connected = lost or agency.connected_through >= month.number
+    return {"contract_version": OLD_CONTRACT if lost else version, "window_connected": connected}
 
 
 def _day_weight(clock: MonthClock, day: int) -> float:

@@ -85,17 +85,75 @@ def test_agencies_repeat_the_windows_visits_so_their_rows_do_not_add_up() -> Non
     assert set.union(*visits.values()) == visits["national-window"]
 
 
-def test_about_forty_agencies_are_connected_and_a_few_are_not_or_no_longer() -> None:
-    states: dict[str, list[bool]] = defaultdict(list)
+@cache
+def heartbeats() -> dict[str, list[dict[str, Any]]]:
+    """What each agency's heartbeats say, in their order."""
+    said: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for agency, value in told():
         event = json.loads(value)
-        if event["type"].endswith("heartbeat.v1") and "window_connected" in event["data"]:
-            states[agency].append(event["data"]["window_connected"])
-    at_the_end = Counter(states[agency][-1] for agency in states)
-    assert at_the_end == {True: 40, False: 3}
-    assert states["welfare"][0]
-    assert not states["welfare"][-1]
-    assert not any(states["rural-cooperatives"])
+        if event["type"].endswith("heartbeat.v1"):
+            said[agency].append(event["data"])
+    return said
+
+
+def test_about_forty_agencies_are_connected_and_a_few_are_not_or_no_longer() -> None:
+    last = {agency: said[-1] for agency, said in heartbeats().items() if agency != "national-window"}
+    by_contract = Counter((data["window_connected"], data["contract_version"]) for data in last.values())
+    assert by_contract == {(True, "1.0"): 40, (True, "0.9"): 1, (False, "1.0"): 2}
+
+
+def test_welfare_was_among_the_first_and_is_out() -> None:
+    assert heartbeats()["welfare"][0]["window_connected"]
+    assert not heartbeats()["welfare"][-1]["window_connected"]
+
+
+def test_veterinary_lost_the_standard_and_believes_itself_on_the_window() -> None:
+    versions = [data["contract_version"] for data in heartbeats()["veterinary"]]
+    assert (versions[0], versions[-1]) == ("1.0", "0.9")
+    assert all(data["window_connected"] for data in heartbeats()["veterinary"])
+
+
+def test_two_of_agricultures_subsidiaries_were_never_on_the_window_and_one_was_never_heard_of() -> None:
+    assert not any(data["window_connected"] for data in heartbeats()["rural-cooperatives"])
+    assert "fisheries" not in {agency for agency, _ in told()}
+    expected = {row["agency_id"] for row in window.catalogue()["agencies"] if row["expected_to_report"] == "true"}
+    assert expected - set(heartbeats()) == {"fisheries"}
+
+
+def test_inquiries_are_as_many_as_the_scale_says_and_some_are_on_paper() -> None:
+    modes: dict[str, Counter[str]] = defaultdict(Counter)
+    for agency, value in told():
+        event = json.loads(value)
+        if event["type"].endswith("inquiry.answered.v1"):
+            modes[agency][event["data"]["mode"]] += 1
+            assert event["data"]["counterpart_agency_id"] != agency
+    assert sum(counts.total() for counts in modes.values()) == 6 * 1_200
+    assert [agency for agency, counts in modes.items() if not counts["paper"]] == [
+        "civil-registration",
+        "national-post",
+    ]
+    assert modes["education-ministry"]["paper"] > modes["education-ministry"]["online"]
+
+
+def test_who_answers_nothing_on_paper_says_so_every_month() -> None:
+    said = Counter(
+        agency
+        for agency, value in told()
+        if (data := json.loads(value)["data"]).get("measure") == "inquiries_paper" and data["value"] == 0
+    )
+    assert said == {"civil-registration": 6, "national-post": 6}
+
+
+def test_five_mandates_name_their_law_threshold_and_date() -> None:
+    mandates = {row["mandate_id"]: row for row in window.catalogue()["mandates"]}
+    assert {name: (row["threshold_low"], row["due"]) for name, row in mandates.items()} == {
+        "window-1401-services-30": ("0.3", "2023-03-20"),
+        "window-1402-connected": ("1", "2024-03-19"),
+        "window-1402-services-all": ("1", "2024-03-19"),
+        "window-1402-inquiries-online": ("1", "2024-03-19"),
+        "window-1402-smart-20": ("0.2", "2024-03-19"),
+    }
+    assert all(row["law_fa"] and row["law_en"] for row in mandates.values())
 
 
 def test_an_agency_off_the_window_serves_people_at_its_desk() -> None:
@@ -141,4 +199,4 @@ def test_a_month_alone_is_what_the_whole_scenario_holds_for_it_to_the_byte() -> 
 
 def test_the_bytes_of_one_seed_do_not_change_between_versions_unnoticed() -> None:
     digest = hashlib.sha256(b"\n".join(value for _, value in told())).hexdigest()
-    assert digest == "44bd35e15d80d8fe09af332d3d6c91a198ef06a2a65c6212238eb711bf129da5"
+    assert digest == "3d5bd3972fc4e88f50c44f74cd46668f4a476e0a7d15fd40fc608f6e6d977199"
