@@ -32,6 +32,7 @@ class Change:
     fresh: bool
     events: bool
     declarations: bool
+    inquiries: bool
 
 
 def count(connection: Connection, relation: str) -> int:
@@ -93,7 +94,8 @@ def find(connection: Connection) -> Change:
     _keep_events(connection, rows)
     retractions = count(connection, "chg_retracted") + count(connection, "chg_restored") > 0
     events = count(connection, "chg_added") + count(connection, "chg_removed") > 0
-    return Change(fresh, events, declarations or retractions)
+    inquiries = fresh or _keep_inquiries(connection, rows)
+    return Change(fresh, events, declarations or retractions, inquiries)
 
 
 def _keep_pairs(connection: Connection) -> None:
@@ -156,6 +158,20 @@ def _take_over_declarations(connection: Connection, rows: str) -> bool:
         "INSERT INTO fct_declaration_events SELECT * EXCLUDE (sign) FROM chg_declarations WHERE sign = 1"
     )
     return count(connection, "chg_declarations") > 0
+
+
+def _keep_inquiries(connection: Connection, rows: str) -> bool:
+    """touched_fct_inquiries: what changed batches and retractions say of inquiries; True where anything was."""
+    touched = f"""SELECT agency_id, inquiry_id FROM "{rows}"
+        WHERE event_type = 'ir.egov.inquiry.answered.v1'"""  # noqa: S608 our own names
+    for named in ("chg_retracted", "chg_restored"):
+        if count(connection, named):
+            touched += f"""
+                UNION ALL SELECT e.agency_id, e.inquiry_id
+                FROM lnd_events AS e SEMI JOIN "{named}" USING (source, event_id)
+                WHERE e.event_type = 'ir.egov.inquiry.answered.v1'"""  # noqa: S608 our own names
+    keep(connection, "touched_fct_inquiries", f"SELECT DISTINCT * FROM ({touched})")  # noqa: S608 our own names
+    return count(connection, "touched_fct_inquiries") > 0
 
 
 def _keep_events(connection: Connection, rows: str) -> None:

@@ -7,6 +7,7 @@ and every month that a fact left or entered is noted in ops_pending_months.
 
 from __future__ import annotations
 
+from contracts.reporting_time import CALENDARS
 from transforms.changes import Change, count, keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
@@ -37,6 +38,8 @@ def apply(connection: Connection, change: Change) -> None:
         _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {_CHANGED}")  # noqa: S608 our own names
     if change.declarations:
         _follow_declarations(connection)
+    if change.inquiries:
+        _follow_inquiries(connection, change)
     connection.execute("""
         INSERT INTO ops_pending_months
         SELECT DISTINCT calendar, month_no FROM chg_months AS m
@@ -204,7 +207,7 @@ def _follow_spans(connection: Connection, change: Change) -> None:
     """)
     if change.fresh:
         return
-    for calendar in ("jalali", "gregorian"):
+    for calendar in CALENDARS:
         connection.execute(
             f"""
             INSERT INTO chg_months
@@ -234,6 +237,47 @@ def _follow_declarations(connection: Connection) -> None:
             UNION ALL (SELECT * FROM fct_declared_cells EXCEPT SELECT * FROM chg_before)
         )
     """)
+
+
+def _follow_inquiries(connection: Connection, change: Change) -> None:
+    """The touched inquiries anew. From an agency's first report on, a month without one has a zero."""
+    fact, counted = _fact("fct_inquiries"), models("staging")["stg_inquiries"].query
+    if change.fresh:
+        point(connection, "stg_inquiries", counted)
+        connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
+        _note(connection, "SELECT DISTINCT jalali_no, gregorian_no FROM fct_inquiries")
+        return
+    first_reports = " UNION ALL ".join(
+        f"SELECT '{calendar}' AS calendar, agency_id, mode, MIN({calendar}_no) AS first_no "  # noqa: S608 of our closed list
+        "FROM fct_inquiries GROUP BY agency_id, mode"
+        for calendar in CALENDARS
+    )
+    keep(connection, "chg_first_reports", first_reports)
+    touched = "SEMI JOIN touched_fct_inquiries USING (agency_id, inquiry_id)"
+    point(connection, "stg_inquiries", f"SELECT i.* FROM ({counted}) AS i {touched}")  # noqa: S608 our own query
+    _swap_rows(connection, fact, f"SELECT f.* FROM fct_inquiries AS f {touched}")  # noqa: S608 our own names
+    for rows in ("chg_gone", "chg_come"):
+        _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {rows}")  # noqa: S608 our own names
+    connection.execute(f"""
+        INSERT INTO chg_months
+        WITH moved AS (
+            SELECT
+                calendar, agency_id, LEAST(b.first_no, a.first_no) AS first_no,
+                CASE WHEN b.first_no IS NOT NULL AND a.first_no IS NOT NULL
+                    THEN GREATEST(b.first_no, a.first_no) END AS last_no
+            FROM chg_first_reports AS b FULL JOIN ({first_reports}) AS a USING (calendar, agency_id, mode)
+            WHERE b.first_no IS DISTINCT FROM a.first_no
+        ), told AS (
+            SELECT 'jalali' AS calendar, agency_id, jalali_no AS month_no FROM fct_inquiries
+            UNION SELECT 'gregorian', agency_id, gregorian_no FROM fct_inquiries
+            UNION SELECT calendar, scope_id, first_no FROM fct_declared_cells
+            WHERE scope = 'agency' AND STARTS_WITH(measure, 'inquiries_')
+        )
+        SELECT DISTINCT t.calendar, t.month_no
+        FROM told AS t JOIN moved AS m
+            ON m.calendar = t.calendar AND m.agency_id = t.agency_id
+            AND t.month_no >= m.first_no AND (m.last_no IS NULL OR t.month_no <= m.last_no)
+    """)  # noqa: S608 our own names
 
 
 def _note(connection: Connection, months: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from oracle_declared_words import find_inquiries, inquiry_rows, reason_rows
 from oracle_events import (
     ALL,
     CALENDARS,
@@ -27,9 +28,9 @@ from oracle_events import (
     label,
     locate,
 )
-from oracle_facts import NOT_APPLICABLE, NOT_PROVIDED, Declared, Visit, find_declared, find_visits
+from oracle_facts import NOT_APPLICABLE, NOT_PROVIDED, Declared, Told, Visit, find_declared, find_visits
 
-Table = dict[tuple[str, str, str, str, str], dict[str, Any]]
+Table = dict[tuple[str, ...], dict[str, Any]]
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Tables:
     transactions: Table = field(default_factory=dict)
     channel_share: Table = field(default_factory=dict)
     periods: Table = field(default_factory=dict)
+    inquiries: Table = field(default_factory=dict)
+    reasons: Table = field(default_factory=dict)
 
 
 def percentile(values: Sequence[int], share: Fraction) -> float:
@@ -59,10 +62,13 @@ def compute(events: Sequence[Row], agencies: Sequence[Row], places: Sequence[Row
     counted = counted_events(events)
     locate(counted, world)
     visits = find_visits(counted)
-    declared = find_declared(events, world)
+    declared, inquiries = find_declared(events, world), find_inquiries(events)
     tables = Tables()
     for calendar in CALENDARS:
-        _Calendar(calendar, counted, visits, declared).fill(tables)
+        of_calendar = _Calendar(calendar, counted, visits, declared)
+        of_calendar.fill(tables)
+        tables.inquiries |= inquiry_rows(calendar, inquiries, declared)
+        tables.reasons |= reason_rows(calendar, of_calendar.completed, declared)
     return tables
 
 
@@ -71,7 +77,11 @@ class _Calendar:
 
     def __init__(self, calendar: str, events: Sequence[Row], visits: Sequence[Visit], declared: Declared) -> None:
         self.calendar = calendar
-        self.declared = {window[1:]: values for window, values in declared.items() if window[0] == calendar}
+        self.declared = {
+            window[2:]: values
+            for window, values in declared.items()
+            if window[:2] == ("transactions_completed", calendar)
+        }
         self.active: dict[tuple[Cell, int], set[bytes]] = defaultdict(set)
         self.first_month: dict[tuple[Cell, bytes], int] = {}
         self.starts: dict[Cell, int] = {}
@@ -120,7 +130,8 @@ class _Calendar:
             if first == last:
                 for cell, value in values.items():
                     key = (self.calendar, label(first), *cell)
-                    tables.transactions.setdefault(key, self._nothing_but_declared())["declared"] = value
+                    row = tables.transactions.setdefault(key, self._nothing_but_declared())
+                    row |= self._declared(value)
         self._periods(tables)
 
     def _users(self, cell: Cell, month: int, registered: int) -> dict[str, Any]:
@@ -159,7 +170,7 @@ class _Calendar:
             "completed_keys": self._completed_by(cell, month),
             "accepted": len(accepted),
             "accepted_keys": people(accepted),
-            "declared": NOT_PROVIDED,
+            **self._declared(None),
             "reject_rate": len(rejected) / len(completed) if completed else NOT_APPLICABLE,
             "reject_rate_keys": self._completed_by(cell, month),
             "duration_p50": percentile(durations, Fraction(1, 2)) if timed else missing,
@@ -172,6 +183,11 @@ class _Calendar:
         if (cell, month) not in self.completers:
             self.completers[(cell, month)] = people(self.completed[(cell, month)])
         return self.completers[(cell, month)]
+
+    @staticmethod
+    def _declared(told: Told | None) -> dict[str, Any]:
+        value, provided, applicable = told or (NOT_PROVIDED, NOT_APPLICABLE, NOT_APPLICABLE)
+        return {"declared": value, "declared_provided": provided, "declared_applicable": applicable}
 
     @staticmethod
     def _nothing_but_declared() -> dict[str, Any]:
@@ -201,7 +217,7 @@ class _Calendar:
             for month in range(start, end + 1):
                 for name, first, last in enclosing(month):
                     windows[name] = (first, last)
-        declared: dict[str, dict[Cell, Any]] = {}
+        declared: dict[str, dict[Cell, Told]] = {}
         for (first, last), values in self.declared.items():
             if first < last:
                 names = [f"{label(first)}/{label(last)}"]
@@ -216,7 +232,7 @@ class _Calendar:
             for cell, value in declared.get(name, {}).items():
                 key = (self.calendar, name, *cell)
                 row = tables.periods.setdefault(key, self._period_without_events(cell, days))
-                row["declared"] = value
+                row |= self._declared(value)
 
     def _period(self, cell: Cell, first: int, last: int, days: int) -> dict[str, Any]:
         months = range(max(first, self.starts[cell]), min(last, self.ends[cell[:2]]) + 1)
@@ -230,7 +246,7 @@ class _Calendar:
             "visits_keys": len({visit.pid for visit in visits if visit.pid is not None}),
             "completed": len(completed),
             "completed_keys": people(completed),
-            "declared": NOT_PROVIDED,
+            **self._declared(None),
             "days": days,
         }
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from oracle_events import ALL, Cell, Row, World, index_of, order, tehran_day
 
@@ -72,7 +72,21 @@ def find_sessions(events: Sequence[Row]) -> list[Visit]:
 
 # --- declarations ---------------------------------------------------------------------------------------------------
 
-Declared = dict[tuple[str, int, int], dict[Cell, Any]]  # (calendar, first, last) to cell to value
+
+class Told(NamedTuple):
+    """A declared figure; of the services behind it (an agency that spoke for itself is one), how many gave a number and
+    to how many it applies."""
+
+    value: Any
+    provided: int
+    applicable: int
+
+
+Declared = dict[tuple[str, str, int, int], dict[Cell, Told]]  # (measure, calendar, first, last) to cell to figure
+
+
+def said(value: Any) -> Told:
+    return Told(value, int(not isinstance(value, str)), int(value != NOT_APPLICABLE))
 
 
 def add_up(values: Sequence[Any]) -> Any:
@@ -80,6 +94,12 @@ def add_up(values: Sequence[Any]) -> Any:
     if numbers:
         return sum(numbers)
     return NOT_PROVIDED if NOT_PROVIDED in values else NOT_APPLICABLE
+
+
+def total(parts: Sequence[Told]) -> Told:
+    return Told(
+        add_up([part.value for part in parts]), sum(part.provided for part in parts), sum(p.applicable for p in parts)
+    )
 
 
 def find_declared(events: Sequence[Row], world: World) -> Declared:
@@ -92,25 +112,24 @@ def find_declared(events: Sequence[Row], world: World) -> Declared:
     for event in sorted(events, key=order):
         if (
             event["event_type"] == "ir.egov.agency.declaration.v1"
-            and event["measure"] == "transactions_completed"
             and (event["source"], event["event_id"]) not in retracted
         ):
             first, _, last = event["period"].partition("/")
-            window = (event["calendar"], index_of(first), index_of(last or first))
+            window = (event["measure"], event["calendar"], index_of(first), index_of(last or first))
             latest[(window, event["agency_id"], event.get("service_id"), event.get("channel"))] = event
 
     by_agency: dict[Any, dict[str, dict[Any, Any]]] = defaultdict(lambda: defaultdict(dict))
     newest: dict[Any, Row] = {}
     for (window, agency_id, service_id, channel), event in latest.items():
         value = event["declared_value"] if event["declared_status"] == "value" else event["declared_status"]
-        by_agency[window][agency_id][(service_id, channel)] = value
+        by_agency[window][agency_id][(service_id, channel)] = said(value)
         known = newest.get((window, agency_id))
         if known is None or order(known) < order(event):
             newest[(window, agency_id)] = event
 
     declared: Declared = {}
     for window, agencies in by_agency.items():
-        parts: dict[Cell, list[Any]] = defaultdict(list)
+        parts: dict[Cell, list[Told]] = defaultdict(list)
         for agency_id, given in agencies.items():
             ministry = world.ministry(agency_id, tehran_day(newest[(window, agency_id)]["occurred_at"]))
             services = defaultdict(dict)
@@ -121,19 +140,19 @@ def find_declared(events: Sequence[Row], world: World) -> Declared:
                 if None in of_service:
                     of_service[ALL] = of_service.pop(None)
                 else:
-                    of_service[ALL] = add_up(list(of_service.values()))
+                    of_service[ALL] = said(add_up([told.value for told in of_service.values()]))
             own = {channel: value for (service_id, channel), value in given.items() if service_id is None}
             levels = {channel: value for channel, value in own.items() if channel is not None}
             for channel in {name for of_service in services.values() for name in of_service} - {ALL}:
                 if channel not in levels:
-                    levels[channel] = add_up([s[channel] for s in services.values() if channel in s])
+                    levels[channel] = total([s[channel] for s in services.values() if channel in s])
             by_channel = [value for channel, value in own.items() if channel is not None]
             if None in own:
                 levels[ALL] = own[None]
             elif by_channel:
-                levels[ALL] = add_up(by_channel)
+                levels[ALL] = said(add_up([told.value for told in by_channel]))
             else:
-                levels[ALL] = add_up([of_service[ALL] for of_service in services.values()])
+                levels[ALL] = total([of_service[ALL] for of_service in services.values()])
             for service_id, of_service in services.items():
                 for channel, value in of_service.items():
                     parts[("service", service_id, channel)].append(value)
@@ -142,5 +161,5 @@ def find_declared(events: Sequence[Row], world: World) -> Declared:
                 parts[("national", "IR", channel)].append(value)
                 if ministry is not None:
                     parts[("ministry", ministry, channel)].append(value)
-        declared[window] = {cell: add_up(values) for cell, values in parts.items()}
+        declared[window] = {cell: total(values) for cell, values in parts.items()}
     return declared

@@ -22,6 +22,9 @@ COMPLETED = "ir.egov.transaction.completed.v1"
 VISITED = "ir.egov.visit.recorded.v1"
 RETRACTED = "ir.egov.event.retracted.v1"
 DECLARED = "ir.egov.agency.declaration.v1"
+ANSWERED = "ir.egov.inquiry.answered.v1"
+REASONS = ("telecom_tariff", "infrastructure_cost", "no_access", "other")
+MEASURES = ("inquiries_online", "inquiries_paper", "in_person_telecom_tariff", "in_person_no_access", "services_total")
 MICRO = dt.timedelta(microseconds=1)
 HALF_HOUR, DAY = dt.timedelta(minutes=30), dt.timedelta(hours=24)
 # Midnights in Tehran that open a month of either calendar, two of them on nights when the clock changes.
@@ -147,7 +150,11 @@ class _Maker:
                 key = ("calendar", "period", "measure", "service_id", "channel")
                 again = self.envelope(DECLARED, said["agency_id"], said["occurred_at"])
                 events.append(self.declaration() | again | {name: said[name] for name in key})
-        # A declaration may be withdrawn too.
+        self.papers = self.rng.sample(SENDERS, self.rng.randint(0, 3))
+        for _ in range(self.rng.randint(0, 6 + self.size // 20)):
+            events.extend(self.inquiry())
+        # A declaration or an inquiry may be withdrawn too.
+        events += [self.retraction(events[-20:]) for _ in range(self.rng.randint(0, 2))]
         events += [self.retraction(events[-8:]) for _ in range(self.rng.randint(0, 2))]
         self.rng.shuffle(events)
         return World(events, catalogue())
@@ -202,7 +209,11 @@ class _Maker:
             event |= {
                 "outcome": rng.choice(("accepted", "accepted", "rejected", "withdrawn")),
                 "duration_seconds": rng.choice((None, 0, 1, 60, rng.randrange(10_000))),
+                "reason_in_person": rng.choice((None, *REASONS)),
+                "in_person_steps": rng.choice((None, 0, 0, 1)),
             }
+        if event_type != VISITED:
+            event["assisted_by"] = rng.choice((None, "none", "counter_office", "call_centre", "service_desk"))
         return event | given
 
     def plain(self) -> Iterator[Event]:
@@ -265,6 +276,21 @@ class _Maker:
             self.names.add((event["source"], event["event_id"]))
         return event | {"retracted_event_id": target["event_id"], "retraction_reason": "sent_in_error"}
 
+    def inquiry(self) -> Iterator[Event]:
+        """One answered inquiry, sometimes told again: later, earlier or at the same instant, in other words."""
+        rng = self.rng
+        event = self.envelope(ANSWERED) | {
+            "inquiry_id": f"q-{rng.randrange(self.size)}",
+            "counterpart_agency_id": rng.choice(SENDERS[:4]),
+        }
+        # Few agencies ever tell of paper, so that what others leave unsaid shows.
+        modes = ("online", "paper") if event["agency_id"] in self.papers else ("online",)
+        event["mode"] = rng.choice(modes)
+        yield event
+        if rng.random() < 0.2:
+            again = self.envelope(ANSWERED, event["agency_id"], rng.choice((event["occurred_at"], None)))
+            yield event | again | {"counterpart_agency_id": rng.choice(SENDERS[:4]), "mode": rng.choice(modes)}
+
     def declaration(self) -> Event:
         rng = self.rng
         calendar, year = rng.choice((("jalali", 1399), ("gregorian", 2020)))
@@ -278,9 +304,9 @@ class _Maker:
         return self.envelope(DECLARED, moment=moment) | {
             "calendar": calendar,
             "period": period,
-            "measure": rng.choices(("transactions_completed", "services_total"), (9, 1))[0],
+            "measure": rng.choice(("transactions_completed", rng.choice(MEASURES))),
             "service_id": rng.choice((None, "s0", "s1")),
             "channel": rng.choice((None, "portal", "paper")),
-            "declared_value": rng.randrange(100_000) if value == "value" else None,
+            "declared_value": rng.choice((0, rng.randrange(100_000))) if value == "value" else None,
             "declared_status": value,
         }

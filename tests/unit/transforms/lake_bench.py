@@ -83,7 +83,9 @@ def as_oracle(connection: Connection) -> dict[str, dict[tuple[str, ...], dict[st
             row = dict(zip(names, values, strict=True))
             key = tuple(row[name] for name in model.grain)
             assert key not in table, f"{model.table} has two rows {key}"
-            table[key] = {}
+            # Of the attributes only those of a closed list say something that the key does not.
+            told = [one.name for one in model.columns if one.spec["role"] == "attribute" and "vocabulary" in one.spec]
+            table[key] = {name: row[name] for name in told}
             for measure in model.measures:
                 status, value = row[f"{measure.name}_status"], row[measure.name]
                 assert (value is not None) == (status == "value"), (key, measure.name, status, value)
@@ -103,6 +105,8 @@ def expected(events: Sequence[Mapping[str, Any]], catalogue: Any) -> dict[str, A
         "monthly_transactions": tables.transactions,
         "monthly_channel_share": tables.channel_share,
         "period_totals": tables.periods,
+        "inquiries": tables.inquiries,
+        "reasons_in_person": tables.reasons,
     }
 
 

@@ -1,15 +1,19 @@
 -- What agencies declared about themselves, at every level it adds up to.
 --
--- Definition   the latest declaration per (agency, period, service, channel) of transactions_completed. A total adds the
---              provided cells; without one it is not provided if any cell is, else not applicable. An agency's own
---              figure is preferred to the total over its channels, that to the total over its services
--- Grain        one row per (calendar, period, scope, scope_id, channel)
+-- Definition   the latest declaration per (agency, measure, period, service, channel). A total adds the provided cells;
+--              without one it is not provided if any cell is, else not applicable. An agency's own figure is preferred to
+--              the total over its channels, that to the total over its services
+-- Grain        one row per (measure, calendar, period, scope, scope_id, channel)
 -- Counts       service, agency, ministry and national rows; the ministry as of the day of the agency's latest declaration
---              for the period. A range that is a quarter, half or year appears under that label too
--- Leaves out   retracted declarations; places: a declaration names none
+--              of the measure for the period. A range that is a quarter, half or year appears under that label too.
+--              provided, applicable: of the services behind the figure (an agency that spoke for itself is one), those
+--              with a number and those to which the cell applies
+-- Leaves out   retracted declarations; places: a declaration names none; ranges of months of any measure but
+--              transactions_completed, and stocks: no table shows them
 -- Not          mixed into completed, ever; never suppressed
 WITH latest AS (
     SELECT
+        d.measure,
         d.agency_id,
         d.calendar,
         f.month_no AS first_no,
@@ -26,20 +30,27 @@ WITH latest AS (
     INNER JOIN dim_month AS f ON d.calendar = f.calendar AND f.month = SPLIT_PART(d.period, '/', 1)
     INNER JOIN dim_month AS l ON d.calendar = l.calendar AND l.month = SPLIT_PART(d.period, '/', -1)
     WHERE
-        d.measure = 'transactions_completed'
+        (
+            d.measure = 'transactions_completed'
+            OR (
+                f.month_no = l.month_no
+                AND (STARTS_WITH(d.measure, 'inquiries_') OR STARTS_WITH(d.measure, 'in_person_'))
+            )
+        )
         AND NOT EXISTS (
             SELECT 1 FROM fct_retractions AS r
 WHERE r.source = d.source AND r.event_id = d.event_id
         )
     QUALIFY
         ROW_NUMBER() OVER (
-            PARTITION BY d.agency_id, d.calendar, f.month_no, l.month_no, d.service_id, d.channel
+            PARTITION BY d.measure, d.agency_id, d.calendar, f.month_no, l.month_no, d.service_id, d.channel
             ORDER BY d.occurred_at DESC, d.event_id DESC, d.source DESC
         ) = 1
 ),
 
 ministries AS (
     SELECT
+        n.measure,
         n.agency_id,
         n.calendar,
         n.first_no,
@@ -50,7 +61,7 @@ ministries AS (
         FROM latest
         QUALIFY
             ROW_NUMBER() OVER (
-                PARTITION BY agency_id, calendar, first_no, last_no
+                PARTITION BY measure, agency_id, calendar, first_no, last_no
                 ORDER BY occurred_at DESC, event_id DESC, source DESC
             ) = 1
     ) AS n
@@ -60,6 +71,7 @@ ministries AS (
 
 of_services AS (
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -67,11 +79,14 @@ of_services AS (
         service_id,
         channel,
         declared_value,
-        declared_status
+        declared_status,
+        (declared_status = 'value')::INTEGER AS provided,
+        (declared_status <> 'not_applicable')::INTEGER AS applicable
     FROM latest
     WHERE service_id IS NOT NULL AND channel IS NOT NULL
     UNION ALL
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -79,11 +94,14 @@ of_services AS (
         service_id,
         'all' AS channel,
         declared_value,
-        declared_status
+        declared_status,
+        (declared_status = 'value')::INTEGER AS provided,
+        (declared_status <> 'not_applicable')::INTEGER AS applicable
     FROM latest
     WHERE service_id IS NOT NULL AND channel IS NULL
     UNION ALL
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -95,16 +113,19 @@ of_services AS (
             WHEN COUNT(*) FILTER (WHERE declared_status = 'value') > 0 THEN 'value'
             WHEN COUNT(*) FILTER (WHERE declared_status = 'not_provided') > 0 THEN 'not_provided'
             ELSE 'not_applicable'
-        END AS declared_status
+        END AS declared_status,
+        BOOL_OR(declared_status = 'value')::INTEGER AS provided,
+        BOOL_OR(declared_status <> 'not_applicable')::INTEGER AS applicable
     FROM latest
     WHERE service_id IS NOT NULL
-    GROUP BY agency_id, calendar, first_no, last_no, service_id
+    GROUP BY measure, agency_id, calendar, first_no, last_no, service_id
     HAVING COUNT(*) FILTER (WHERE channel IS NULL) = 0
 ),
 
 -- rank 1 is the agency's own word, 2 the total over its channels, 3 the total over its services
 agency_candidates AS (
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -112,11 +133,14 @@ agency_candidates AS (
         COALESCE(channel, 'all') AS channel,
         1 AS preference,
         declared_value,
-        declared_status
+        declared_status,
+        (declared_status = 'value')::INTEGER AS provided,
+        (declared_status <> 'not_applicable')::INTEGER AS applicable
     FROM latest
     WHERE service_id IS NULL
     UNION ALL
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -128,12 +152,15 @@ agency_candidates AS (
             WHEN COUNT(*) FILTER (WHERE declared_status = 'value') > 0 THEN 'value'
             WHEN COUNT(*) FILTER (WHERE declared_status = 'not_provided') > 0 THEN 'not_provided'
             ELSE 'not_applicable'
-        END AS declared_status
+        END AS declared_status,
+        BOOL_OR(declared_status = 'value')::INTEGER AS provided,
+        BOOL_OR(declared_status <> 'not_applicable')::INTEGER AS applicable
     FROM latest
     WHERE service_id IS NULL AND channel IS NOT NULL
-    GROUP BY agency_id, calendar, first_no, last_no
+    GROUP BY measure, agency_id, calendar, first_no, last_no
     UNION ALL
     SELECT
+        measure,
         agency_id,
         calendar,
         first_no,
@@ -145,19 +172,22 @@ agency_candidates AS (
             WHEN COUNT(*) FILTER (WHERE declared_status = 'value') > 0 THEN 'value'
             WHEN COUNT(*) FILTER (WHERE declared_status = 'not_provided') > 0 THEN 'not_provided'
             ELSE 'not_applicable'
-        END AS declared_status
+        END AS declared_status,
+        SUM(provided) AS provided,
+        SUM(applicable) AS applicable
     FROM of_services
-    GROUP BY agency_id, calendar, first_no, last_no, channel
+    GROUP BY measure, agency_id, calendar, first_no, last_no, channel
 ),
 
 of_agencies AS (
     SELECT *
     FROM agency_candidates
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY agency_id, calendar, first_no, last_no, channel ORDER BY preference) = 1
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY measure, agency_id, calendar, first_no, last_no, channel ORDER BY preference) = 1
 ),
 
 scoped AS (
     SELECT
+        measure,
         calendar,
         first_no,
         last_no,
@@ -165,10 +195,13 @@ scoped AS (
         service_id AS scope_id,
         channel,
         declared_value,
-        declared_status
+        declared_status,
+        provided,
+        applicable
     FROM of_services
     UNION ALL
     SELECT
+        measure,
         calendar,
         first_no,
         last_no,
@@ -176,10 +209,13 @@ scoped AS (
         agency_id AS scope_id,
         channel,
         declared_value,
-        declared_status
+        declared_status,
+        provided,
+        applicable
     FROM of_agencies
     UNION ALL
     SELECT
+        a.measure,
         a.calendar,
         a.first_no,
         a.last_no,
@@ -187,16 +223,20 @@ scoped AS (
         m.ministry_id AS scope_id,
         a.channel,
         a.declared_value,
-        a.declared_status
+        a.declared_status,
+        a.provided,
+        a.applicable
     FROM of_agencies AS a
     INNER JOIN ministries AS m
         ON
-            a.agency_id = m.agency_id
+            a.measure = m.measure
+            AND a.agency_id = m.agency_id
             AND a.calendar = m.calendar
             AND a.first_no = m.first_no
             AND a.last_no = m.last_no
     UNION ALL
     SELECT
+        measure,
         calendar,
         first_no,
         last_no,
@@ -204,12 +244,15 @@ scoped AS (
         'IR' AS scope_id,
         channel,
         declared_value,
-        declared_status
+        declared_status,
+        provided,
+        applicable
     FROM of_agencies
 ),
 
 totals AS (
     SELECT
+        measure,
         calendar,
         first_no,
         last_no,
@@ -221,12 +264,15 @@ totals AS (
             WHEN COUNT(*) FILTER (WHERE declared_status = 'value') > 0 THEN 'value'
             WHEN COUNT(*) FILTER (WHERE declared_status = 'not_provided') > 0 THEN 'not_provided'
             ELSE 'not_applicable'
-        END AS declared_status
+        END AS declared_status,
+        SUM(provided) AS provided,
+        SUM(applicable) AS applicable
     FROM scoped
-    GROUP BY calendar, first_no, last_no, scope, scope_id, channel
+    GROUP BY measure, calendar, first_no, last_no, scope, scope_id, channel
 )
 
 SELECT
+    t.measure,
     t.calendar,
     CASE WHEN t.first_no = t.last_no THEN f.month ELSE f.month || '/' || l.month END AS period,
     t.first_no,
@@ -235,12 +281,15 @@ SELECT
     t.scope_id,
     t.channel,
     t.declared_value,
-    t.declared_status
+    t.declared_status,
+    t.provided,
+    t.applicable
 FROM totals AS t
 INNER JOIN dim_month AS f ON t.calendar = f.calendar AND t.first_no = f.month_no
 INNER JOIN dim_month AS l ON t.calendar = l.calendar AND t.last_no = l.month_no
 UNION ALL
 SELECT
+    t.measure,
     t.calendar,
     p.period,
     t.first_no,
@@ -249,6 +298,8 @@ SELECT
     t.scope_id,
     t.channel,
     t.declared_value,
-    t.declared_status
+    t.declared_status,
+    t.provided,
+    t.applicable
 FROM totals AS t
 INNER JOIN dim_period AS p ON t.calendar = p.calendar AND t.first_no = p.first_no AND t.last_no = p.last_no

@@ -2,7 +2,8 @@
 --
 -- Definition   received, completed: distinct (agency, transaction_id) whose earliest event of that kind is in the month;
 --              accepted: completed with that event's outcome; reject_rate: rejected / completed; duration percentiles:
---              linear interpolation over the durations given
+--              linear interpolation over the durations given; declared_provided, declared_applicable: of the services behind
+--              declared, those with a number and those to which the cell applies (an agency's own figure is one)
 -- Grain        one row per (calendar, month, scope, scope_id, channel)
 -- Window       the months in run_months, of the calendar $calendar
 -- Counts       a transaction once, in the channel, service and place of its earliest completion (or receipt)
@@ -137,10 +138,12 @@ declared AS (
         d.scope_id,
         d.channel,
         d.declared_value,
-        d.declared_status
+        d.declared_status,
+        d.provided,
+        d.applicable
     FROM fct_declared_cells AS d
     INNER JOIN run_months AS m ON d.calendar = m.calendar AND d.first_no = m.month_no
-    WHERE d.first_no = d.last_no
+    WHERE d.measure = 'transactions_completed' AND d.first_no = d.last_no
 ),
 
 cells AS (
@@ -154,6 +157,9 @@ cells AS (
         COALESCE(c.channel, d.channel) AS channel,
         d.declared_value,
         COALESCE(d.declared_status, 'not_provided') AS declared_status,
+        d.provided AS declared_provided,
+        d.applicable AS declared_applicable,
+        CASE WHEN d.scope IS NULL THEN 'not_applicable' ELSE 'value' END AS declared_cells_status,
         CASE WHEN c.month_no IS NULL THEN 'not_provided' ELSE 'value' END AS event_status
     FROM stg_cells AS c
     FULL OUTER JOIN declared AS d
@@ -209,6 +215,10 @@ SELECT
     accepted_keys,
     declared_value AS declared,
     declared_status,
+    declared_provided,
+    declared_cells_status AS declared_provided_status,
+    declared_applicable,
+    declared_cells_status AS declared_applicable_status,
     CASE WHEN rate_status = 'value' THEN rejected / completed END AS reject_rate,
     rate_status AS reject_rate_status,
     completed_keys AS reject_rate_keys,

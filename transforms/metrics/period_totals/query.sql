@@ -1,7 +1,8 @@
 -- Totals over quarters, halves, years and declared ranges of months.
 --
 -- Definition   active_users: distinct persons over the whole period; visits, completed: as in the monthly tables; declared:
---              the agency's own word for exactly this period
+--              the agency's own word for exactly this period; declared_provided, declared_applicable: of the services
+--              behind it, those with a number and those to which the cell applies (an agency's own figure is one)
 -- Grain        one row per (calendar, period, scope, scope_id, channel)
 -- Window       the periods in run_periods, of the calendar $calendar; window_no names the months of a period that have
 --              events, computed once for periods that share them
@@ -182,9 +183,11 @@ declared AS (
         scope_id,
         channel,
         declared_value,
-        declared_status
+        declared_status,
+        provided,
+        applicable
     FROM fct_declared_cells
-    WHERE calendar = $calendar AND first_no < last_no
+    WHERE measure = 'transactions_completed' AND calendar = $calendar AND first_no < last_no
 ),
 
 cells AS (
@@ -196,6 +199,9 @@ cells AS (
         COALESCE(c.channel, d.channel) AS channel,
         d.declared_value,
         COALESCE(d.declared_status, 'not_provided') AS declared_status,
+        d.provided AS declared_provided,
+        d.applicable AS declared_applicable,
+        CASE WHEN d.scope IS NULL THEN 'not_applicable' ELSE 'value' END AS declared_cells_status,
         CASE WHEN c.period IS NULL THEN 'not_provided' ELSE 'value' END AS event_status
     FROM alive AS c
     FULL OUTER JOIN declared AS d
@@ -220,6 +226,10 @@ SELECT
     COALESCE(t.persons, 0) AS completed_keys,
     c.declared_value AS declared,
     c.declared_status,
+    c.declared_provided,
+    c.declared_cells_status AS declared_provided_status,
+    c.declared_applicable,
+    c.declared_cells_status AS declared_applicable_status,
     p.days,
     'value' AS days_status,
     1 AS metric_version
