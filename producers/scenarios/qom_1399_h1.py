@@ -5,6 +5,9 @@ Exactly ``round(23,000,000 x scale)`` distinct transactions are completed in the
 transactions that stay open, tests (1 in 200), events taken back, events sent twice, events without a person or a
 district, and a few journeys that reach the broker a month late, never later than their own quarter's last month.
 
+At a month's end each agency declares the month, at the last one's the half-year too: its own total, and ``not
+provided`` for every service whose transactions cannot be counted (see ``qom_declarations``). The total is a floor.
+
 A service once used is used in every month from then on (at 0.001 and above), so a new month adds no row to old ones.
 """
 
@@ -33,6 +36,7 @@ from producers.journeys import (
     visit,
 )
 from producers.scenarios import iran_places, qom_catalogue
+from producers.scenarios import qom_declarations as declarations
 from producers.scenarios.qom_agencies import AGENCIES, LEADING
 from producers.scenarios.qom_offers import MONTHS, USE, Offer, Rota, offered, picked
 from producers.scenarios.registry import Tables
@@ -324,18 +328,13 @@ class _Telling:
                     total = {"date": str(clock.dates[day]), "event_type": full_type(kind), "count": totals[kind]}
                     yield reporter.say("agency.control_total", end, total)
         if day == len(clock.dates) - 1:
-            yield reporter.say(
-                "agency.declaration",
-                end,
-                {
-                    "period": month.label,
-                    "calendar": "jalali",
-                    "measure": "transactions_completed",
-                    "value": sum(self.quotas(month)[place]),
-                    "method": "system",
-                    "verified_by": "province",
-                },
-            )
+            declared = [declarations.of_month(month, sum(self.quotas(month)[place]))]
+            if month == MONTHS[-1]:
+                # Said with the last month, so that no earlier month changes when the half-year is over.
+                whole = sum(sum(self.quotas(one)[place]) for one in MONTHS)
+                declared += declarations.of_half_year(reporter.agency_id, whole)
+            for data in declared:
+                yield reporter.say("agency.declaration", end, data)
 
 
 def _by_day(clock: MonthClock, told: tuple[Said, ...]) -> list[Counter[str]]:
