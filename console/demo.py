@@ -60,7 +60,7 @@ def down() -> None:
 
 
 def demo(
-    scenario: str = typer.Option("qom-1399-h1", help="qom-1399-h1, national-window-1402 or canada-2023."),
+    scenario: str = typer.Option("qom-1399-h1", help="A scenario of `mizan simulate --list`, or canada-2023."),
     seed: int = typer.Option(1399, help="The same seed gives the same events."),
 ) -> None:
     """Stream a scenario's next months through Kafka, Airflow and the warehouse; print the monthly table."""
