@@ -20,7 +20,7 @@ from contracts.errors import MizanError
 from contracts.failpoints import failpoint
 from contracts.reporting_time import CALENDARS, Month, tehran_date
 from contracts.settings import Settings
-from transforms import changes, closure, evaluation, landed, months, reference
+from transforms import assessments, changes, closure, evaluation, landed, months, reference
 from transforms.model import PUBLISHED, fingerprint, models
 from transforms.reference import CatalogueRows, month_of_number
 from warehouse.connection import Connection, build_connection, in_transaction
@@ -148,6 +148,7 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         failpoint("tx.mid")
         closure.apply(connection, change)
         landed.apply(connection, lake, change)
+        assessments.apply(connection)
         closure.follow_held(connection)
         reference.load_scopes(connection)
         evaluation.outdate(connection)
