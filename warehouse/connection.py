@@ -70,14 +70,20 @@ def _configure(connection: Connection, settings: Settings | None, threads: int |
         connection.execute("SET temp_directory = $folder", {"folder": str(temporary)})
 
 
-def view_files(connection: Connection, name: str, files: Sequence[str], columns: dict[str, str]) -> None:
+def view_files(
+    connection: Connection, name: str, files: Sequence[str], columns: dict[str, str], *, with_names: bool = False
+) -> None:
     """(Re)create the temporary view ``name`` over Parquet ``files``; typed and empty where there are none.
 
-    A column that none of the files has, because they are older than it, is NULL.
+    A column that none of the files has, because they are older than it, is NULL. ``with_names``: the column
+    ``filename`` says of each row in which file it is.
     """
+    if with_names and not files:
+        columns = {**columns, "filename": "VARCHAR"}
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        body = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608 paths of the lake's own log
+        named_too = ", filename = true" if with_names else ""
+        body = f"SELECT * FROM read_parquet([{listed}], union_by_name = true{named_too})"  # noqa: S608 paths of the lake's own log
     else:
         typed = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns.items())
         body = f"SELECT {typed} LIMIT 0"

@@ -1,0 +1,182 @@
+"""`mizan explain` and `mizan claim check`: where a published figure comes from, and what a press claim really is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.output import JSON_OPTION, data, note, print_json
+from contracts.errors import MizanError, UsageError
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from provenance.check import Outcome
+    from provenance.claim_files import ClaimFile
+
+claim_commands = typer.Typer(no_args_is_help=True, help="Press figures against published ones.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("explain")(explain)
+    app.add_typer(claim_commands, name="claim")
+
+
+def explain(
+    table: Annotated[str, typer.Argument(help="A published table, such as monthly_transactions.")],
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="KEY=VALUE: month=1399-01 scope_key=province:qom channel=all.")
+    ] = None,
+    measure: Annotated[str | None, typer.Option("--measure", help="One figure of the row; without, all.")] = None,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """A figure's passport: definition, numerator and denominator, inputs down to offsets, batches and files."""
+    from provenance.explain import explain as explained
+
+    document = explained(Settings.load(), table, dict(_pair(key) for key in keys or ()), measure)
+    if as_json:
+        print_json(document)
+    else:
+        _print_explained(document)
+
+
+@claim_commands.command("check")
+def check(
+    file: Annotated[str, typer.Argument(help="A claim file, the beginning of a shipped one's name, or all.")],
+    scale: Annotated[
+        float, typer.Option("--scale", help="The scale of a simulation: published counts stand for count / scale.")
+    ] = 1.0,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """What each claim of a text really is. Exits 1 where a verdict is not the one the file expects."""
+    from provenance.check import check as checked
+    from provenance.claim_files import find, read
+    from provenance.claim_report import document
+    from provenance.figures import PublishedTables
+    from warehouse.published import current, open_published
+
+    if not 0 < scale <= 1:
+        raise UsageError(f"the scale must lie above 0 and be at most 1, not {scale}")
+    settings = Settings.load()
+    files = [read(path) for path in find(file)]
+    with open_published(settings) as connection:
+        tables = PublishedTables(connection, scale)
+        outcomes = [checked(claims, tables) for claims in files]
+    if as_json:
+        version = (current(settings) or {}).get("version")
+        texts = [document(claims, found) for claims, found in zip(files, outcomes, strict=True)]
+        print_json({"version": version, "scale": scale, "texts": texts})
+    else:
+        for claims, found in zip(files, outcomes, strict=True):
+            _print_claims(claims, found)
+    surprises = [outcome for found in outcomes for outcome in found if not outcome.is_expected]
+    note(f"{sum(map(len, outcomes))} claims, {len(surprises)} with another verdict than expected")
+    if surprises:
+        names = ", ".join(outcome.claim.id for outcome in surprises[:5])
+        raise MizanError(f"not as expected: {names}", hint="mizan claim check FILE --json says what was found")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise UsageError(f"not KEY=VALUE: {text!r}", hint="such as month=1399-01 scope_key=province:qom")
+    return name, value
+
+
+def _print_claims(claims: ClaimFile, outcomes: list[Outcome]) -> None:
+    from rich.table import Table
+
+    from provenance.claim_files import vocabulary
+
+    title = claims.source.title
+    table = Table(title=f"{title.en} · {title.fa}", title_justify="left", show_lines=True)
+    for heading in ("claim", "said", "published", "verdict", "because"):
+        table.add_column(heading, no_wrap=heading in ("claim", "verdict"))
+    for outcome in outcomes:
+        verdict = outcome.verdict if outcome.is_expected else f"{outcome.verdict} (expected {outcome.claim.expect})"
+        reasons = [vocabulary("reasons")[code].en for code in outcome.because]
+        table.add_row(
+            outcome.claim.id,
+            f"{outcome.claim.says.en}\n{outcome.claim.says.fa}",
+            _found(outcome),
+            verdict,
+            "\n".join(reasons),
+        )
+    data.print(table)
+
+
+def _found(outcome: Outcome) -> str:
+    """What was found, as one reads it: number and range, readings, and what would answer instead."""
+    lines = []
+    for number, name in ((outcome.number, ""), (outcome.by_quotes, "by the text's own numbers ")):
+        if number is not None:
+            found = number.range
+            lines.append(f"{name}{_short(number.value)}")
+            if found.low != found.high:
+                lines[-1] += f" ({_short(found.low)} to {_short(found.high)})"
+    lines += [outcome.text] if outcome.text else []
+    lines += [f"{name}: {verdict}" for name, verdict in outcome.readings.items()]
+    for cell in outcome.instead:
+        shown = cell.text or (_short(cell.value) if cell.value is not None else cell.status)
+        lines.append(f"instead, {cell.figure.name}: {shown}")
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _print_explained(document: dict[str, Any]) -> None:
+    key = " ".join(f"{name}={value}" for name, value in document["key"].items())
+    published, definition = document["published"], document["definition"]
+    label = definition["label"] or {}
+    data.print(f"{document['table']}  {key}", style="bold", markup=False)
+    data.print(f"{label.get('en', '')} · {label.get('fa', '')}, version {definition['version']}", markup=False)
+    data.print(f"published v{published['version']}, {published['as_of']}", markup=False)
+    for line in definition["header"]:
+        data.print(f"  {line}", markup=False)
+    for figure in document["figures"]:
+        passport = figure["passport"] or {}
+        shown = figure["value"] if figure["status"] == "value" else figure["status"]
+        parts = f" = {passport['numerator']:g} / {passport['denominator']:g}" if passport.get("denominator") else ""
+        data.print(f"\n{figure['measure']}: {shown}{parts}", markup=False)
+        if passport:
+            covered = passport["coverage"] if passport["coverage_status"] == "value" else passport["coverage_status"]
+            asked = "not provided" if passport["population"] is None else passport["population"]
+            data.print(f"  expected agencies: {asked}; coverage: {covered}", markup=False)
+            data.print(f"  as of {passport['as_of']}, lake version {passport['lake_version']}", markup=False)
+    for restated in document["restatements"]:
+        data.print(
+            f"  restated, vintage {restated['vintage']}: {restated['old_value']} to {restated['new_value']} "
+            f"({restated['reason']})",
+            markup=False,
+        )
+    for events in document["inputs"]["events"]:
+        _print_events(events)
+    for name, version in document["inputs"]["catalogue"].items():
+        data.print(f"lake/{name} version {version}", markup=False)
+
+
+def _print_events(events: dict[str, Any]) -> None:
+    kinds = ", ".join(kind.removeprefix("ir.egov.") for kind in events["types"])
+    data.print(f"\n{', '.join(events['measures'])}: {events['events']} events ({kinds})", markup=False)
+    for one in events["recounts"]:
+        found = "the same" if one["matches"] else f"differs: {one['recounted']}"
+        data.print(f"  {one['measure']} counted again from them: {found}", markup=False)
+    for why, count in events["left_out"].items():
+        data.print(f"  left out, {why}: {count}", markup=False)
+    for part in events["partitions"]:
+        data.print(
+            f"  {part['topic']}/{part['partition']}  offsets {part['first_offset']} to {part['last_offset']}, "
+            f"{part['events']} events",
+            markup=False,
+        )
+    for batch in events["batches"]:
+        data.print(
+            f"  batch {batch['batch']} of {batch['agency_id']}: {batch['verdict']}, {batch['events']}", markup=False
+        )
+    for file in events["files"]:
+        data.print(f"  {file['path']}  sha256 {file['sha256']}, {file['events']} of {file['rows']} rows", markup=False)
+    for text in events["notes"]:
+        data.print(f"  {text}", markup=False)
