@@ -11,6 +11,7 @@ MODULES = (
     "console.broker",
     "console.agency",
     "console.events",
+    "console.evaluator",
     "console.catalogue",
     "console.landing",
     "console.build",

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console import simulation
 from console.output import JSON_OPTION, note, notes, print_json
 from contracts.errors import BadInput, TryAgain, UsageError
-from contracts.settings import Settings, agency_id
+from contracts.settings import EVALUATOR, Settings, agency_id
 
 if TYPE_CHECKING:
     from producers.checking import LineError
@@ -57,13 +57,21 @@ def send(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Send a file of events; the same call goes on after a kill. Exits 75 when the broker is away: events are kept."""
+    settings = Settings.load()
+    send_file(settings, kept_login(settings, agency_id(agency), bundle), file, again=again, as_json=as_json)
+
+
+def send_file(settings: Settings, login: AgencyLogin, file: str, *, again: bool, as_json: bool) -> None:
+    """Check a file of events, take it onto the disk and send it as ``login``; say how many were sent.
+
+    Raises BadInput where a line is refused, TryAgain where the broker is away.
+    """
     from producers.outbox import Outbox
     from producers.publisher import Publisher
 
-    settings = Settings.load()
-    login = _login(settings, agency_id(agency), bundle)
+    sender = login.agency_id
     lines = [line for line in (raw.rstrip(b"\r\n") for raw in _lines(file)) if line.strip()]
-    _, errors = _checked(lines, agency)
+    _, errors = _checked(lines, sender)
     if errors:
         # Nothing of a bad file is sent: half a file is harder to mend than none.
         if as_json:
@@ -75,10 +83,10 @@ def send(
     publishers: list[Publisher] = []
 
     def connect() -> Publisher:
-        publishers.append(Publisher(agency, login.kafka, delivery_seconds=60))
+        publishers.append(Publisher(sender, login.kafka, delivery_seconds=60))
         return publishers[0]
 
-    with Outbox(settings.home / "agencies" / agency / "spool" / "files") as outbox, _bar(len(lines)) as bar:
+    with Outbox(settings.home / "agencies" / sender / "spool" / "files") as outbox, _bar(len(lines)) as bar:
         task = bar.add_task("events", total=len(lines))
         name = outbox.accept(lines, again=again)
         try:
@@ -145,8 +153,11 @@ def _described(error: LineError) -> dict[str, Any]:
     }
 
 
-def _login(settings: Settings, agency: str, bundle: Path | None) -> AgencyLogin:
-    """The given bundle, or the one kept on this machine at the local broker's present address."""
+def kept_login(settings: Settings, agency: str, bundle: Path | None) -> AgencyLogin:
+    """The given bundle, or the one kept on this machine at the local broker's present address.
+
+    ``agency`` may be EVALUATOR. Raises UsageError where there is none, or the bundle is another's.
+    """
     from producers.login import read_bundle
 
     if bundle is not None:
@@ -154,9 +165,8 @@ def _login(settings: Settings, agency: str, bundle: Path | None) -> AgencyLogin:
     else:
         folder = settings.home / "agencies" / agency
         if not (folder / "bundle.json").exists():
-            raise UsageError(
-                f"no login of {agency} is kept here", hint=f"mizan agency add {agency}, or --bundle DIR with its bundle"
-            )
+            add = "mizan evaluator add" if agency == EVALUATOR else f"mizan agency add {agency}"
+            raise UsageError(f"no login of {agency} is kept here", hint=f"{add}, or --bundle DIR with its bundle")
         login = read_bundle(folder)
         if settings.values["KAFKA_BOOTSTRAP_SERVERS"] or settings.broker_file.exists():
             login = login.at(settings.kafka().bootstrap_servers)

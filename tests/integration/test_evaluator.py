@@ -23,6 +23,7 @@ from landing.verify import verify
 from pipeline.standing import standing
 from producers.login import read_bundle
 from producers.publisher import Publisher
+from warehouse.published import open_published
 
 pytestmark = pytest.mark.integration
 
@@ -138,3 +139,41 @@ def test_an_agency_s_forged_score_is_set_aside(stage: Stage) -> None:
     stage.send(agency, [scored("a-1", agency, 100), scored("a-2", agency, 100, source=f"/agencies/{agency}")])
     assert land(stage.settings).events == 0
     assert stage.reasons(agency) == ["source_mismatch", "unknown_type"]
+
+
+def test_the_evaluator_is_onboarded_and_sends_its_file_from_the_command_line(stage: Stage, tmp_path: Path) -> None:
+    agency = stage.agency()
+    folder, file = tmp_path / "bundle", tmp_path / "scores.ndjson"
+    code, out, err = stage.run("evaluator", "add", "--out", str(folder), "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert (said["topic"], said["username"]) == (ASSESSMENTS_TOPIC, EVALUATOR)
+    assert said["password"]
+    assert {path.name for path in folder.iterdir()} == {
+        "bundle.json",
+        "ca.pem",
+        "client.properties",
+        "librdkafka.properties",
+        "password",
+    }
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    file.write_bytes(b"\n".join([scored("a-1", agency, 97), scored("a-2", agency, 5, id="a-0")]))
+    code, out, err = stage.run("evaluator", "send", str(file), "--bundle", str(folder), "--json")
+    assert code == 0, err
+    assert json.loads(out)["sent"] == 2
+    assert json.loads(stage.run("evaluator", "send", str(file), "--json")[1]) == {
+        "sent": 0,
+        "already_sent": 2,
+        "refused": 0,
+        "earlier": 0,
+    }
+    code, out, err = stage.run("run")
+    assert code == 0, err
+    assert json.loads(stage.run("evaluator", "add", "--json")[1])["password"] is None
+    assert stage.run("agency", "add", EVALUATOR)[0] == 2
+    file.write_bytes(scored("a-3", agency, -1))
+    assert stage.run("check", str(file))[0] == 65
+    assert stage.run("evaluator", "send", str(file))[0] == 65
+    with open_published(stage.settings, "public") as connection:
+        rows = connection.execute("SELECT round, agency_id, web_presence, rank_status FROM marts.agency_ranking")
+        assert rows.fetchall() == [("1396-06", agency, 97.0, "not_provided")]
