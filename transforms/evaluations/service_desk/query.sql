@@ -1,10 +1,10 @@
 -- Each agency's service desk: whether it takes part, and the level it declares beside the one that transactions show.
 --
 -- Definition   participates: the agency has completed a transaction in channel service_desk up to as_of.
---              The desk's services are those of the agency that list that channel on as_of. declared_level: the most common
---              known level among them, of equals the lower; unknown where none is known. observed_level: as in
---              service_observations (30 observations, 95 %, 60 seconds), over the agency's completed transactions of these
---              services, in whatever channel, up to as_of
+--              The desk's services are those of the agency that list that channel on as_of, neither planned nor retired.
+--              declared_level: the most common known level among them, of equals the lower; unknown where none is known.
+--              observed_level: as in service_observations (30 observations, 95 %, 60 seconds), over the agency's completed
+--              transactions of these services, in whatever channel, up to as_of
 -- Grain        one row per (agency_id, as_of): the last day of each Jalali month with completions of the agency, or $today
 --              in the running one
 -- Counts       expected: whether the catalogue expects reports of the agency on as_of; NULL is not provided
@@ -67,7 +67,9 @@ desk_services AS (
     FROM agency_months AS m
     INNER JOIN dim_service_history AS h
         ON m.agency_id = h.agency_id AND m.as_of >= h.valid_from AND m.as_of < h.valid_before
-    WHERE LIST_CONTAINS(STRING_SPLIT(h.channels, '|'), 'service_desk')
+    WHERE
+        LIST_CONTAINS(STRING_SPLIT(h.channels, '|'), 'service_desk')
+        AND COALESCE(h.lifecycle, 'live') IN ('live', 'launching')
 ),
 
 declared AS (
