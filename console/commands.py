@@ -17,7 +17,9 @@ MODULES = (
     "console.build",
     "console.pipeline",
     "console.publishing",
+    "console.months",
     "console.demo",
+    "console.provenance",
     "console.inspect",
 )
 

@@ -26,6 +26,7 @@ from warehouse.landing_log import (
     next_offsets,
     open_table,
 )
+from warehouse.release_checks import release_folders, release_problems
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
             _read_back(proof, connection, events, quarantine)
         connection.close()
     _check_broker(proof, settings, landings, ends)
+    for kind, where, hint in release_problems(settings):
+        proof.add(kind, where, hint)
+    proof.checked["releases"] = len(release_folders(settings))
     proof.checked |= {"commits": len(landings), "partitions": len(ends)}
     return proof
 

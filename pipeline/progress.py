@@ -28,13 +28,19 @@ def landed_state(settings: Settings) -> State:
 
 
 def counted_state(settings: Settings) -> State:
-    """What the published numbers rest on: verdicts and catalogue, and the day, because months grow old by the day."""
+    """What the published numbers rest on: verdicts, closings, catalogue, and the day, because months grow old by it."""
     from catalogue.tables import tables
+    from contracts.errors import UsageError
     from warehouse.lake import Lake
 
     lake = Lake(settings)
+    try:
+        closings = lake.open("month_closings").version
+    except UsageError:
+        closings = None  # a lake made before months were closed by name
     return {
         "verdicts": lake.open("verdicts").version,
+        "month_closings": closings,
         "day": tehran_date(dt.datetime.now(dt.UTC)).isoformat(),
         **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
     }

@@ -60,9 +60,10 @@ def initialise(settings: Settings) -> list[Path]:
     from catalogue.tables import create
     from contracts.keys import create_keys
     from warehouse.lake import Lake
+    from warehouse.signing import create_signing_key
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    made = create_keys(settings)
+    made = [*create_keys(settings), *create_signing_key(settings)]
     Lake(settings).create()
     create(settings)
     return made

@@ -66,9 +66,14 @@ def publish(
 def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Published | None:
     """The version in service if it already is what ``publish`` would make; None if there is something to publish."""
     with build_connection(settings) as connection:
-        tables = metric_tables(connection)
-        shaping.shape(connection, tables, settings, now or dt.datetime.now(dt.UTC))
-        fingerprint = shaping.fingerprint(connection, tables, settings)
+        return in_service_of(connection, settings, now or dt.datetime.now(dt.UTC))
+
+
+def in_service_of(connection: Connection, settings: Settings, now: dt.datetime) -> Published | None:
+    """The same, of an open build database."""
+    tables = metric_tables(connection)
+    shaping.shape(connection, tables, settings, now)
+    fingerprint = shaping.fingerprint(connection, tables, settings)
     return _in_service({tier: manifest(settings, tier) for tier in TIERS}, fingerprint)
 
 
