@@ -195,6 +195,48 @@ def _district(agencies: Sequence[Row], services: Sequence[Row]) -> dict[str, Any
     return {**counts, "expected": True if True in asked else None if None in asked else False}
 
 
+def compliance(catalogue: Any, today: dt.date, probes: Sequence[dt.date]) -> dict[tuple[Any, ...], str]:
+    """(mandate_id, scope_id, probe) to how the mandate stands on that day, where it has begun and binds somebody."""
+    world = World(catalogue.agencies, catalogue.places)
+    opened = opened_on(catalogue.agencies, catalogue.services, today)
+    first_days = {scope: min(days) for scope, days in histories(catalogue, today).items()}
+    found: dict[tuple[Any, ...], str] = {}
+    for mandate in sorted(catalogue.mandates, key=lambda row: row["valid_from"] or dt.date.min):
+        begins, ends = mandate["valid_from"] or opened, mandate["valid_to"] or dt.date.max
+        bound = {scope_id: day for (scope, scope_id), day in first_days.items() if scope == mandate["scope"]}
+        bound |= {"IR": begins} if mandate["scope"] == "national" else {}
+        for scope_id, first_day in bound.items():
+            for probe in probes:
+                if max(begins, first_day) <= min(probe, ends):
+                    # After its end a mandate stands as it did, but that the due day is then over.
+                    day = min(probe, ends)
+                    listed = on_offer(catalogue, world, day) if day >= opened else {}
+                    services = listed.get((mandate["scope"], scope_id), [])
+                    late = mandate["due"] is not None and mandate["due"] <= ends and probe > mandate["due"]
+                    found[(mandate["mandate_id"], scope_id, probe)] = _judged(mandate, services, late)
+    return found
+
+
+def _judged(mandate: Row, services: Sequence[Row], late: bool) -> str:
+    asked = mandate["threshold_low"]
+    units = _units((mandate["scope"], ""), services)
+    if mandate["measure"] == "window_service_share":
+        sure, perhaps = (sum(row["via_window"] is word for row in services) for word in (True, None))
+        total = len(services)
+    else:
+        counts = Counter(units)
+        sure, perhaps = counts["smart"], counts["unknown"]
+        sure += counts["full"] if mandate["measure"] == "electronic_share" else 0
+        total = len(units)
+    if mandate["measure"] == "never_heard_of" or asked is None or not total:
+        return "not_measurable"
+    if sure / total >= asked:
+        return "met"
+    if (sure + perhaps) / total >= asked:
+        return "not_measurable"
+    return "overdue" if late else "not_met"
+
+
 def codes(service: Row, dimension: str) -> list[str]:
     return str(service[dimension]).split("|") if service[dimension] is not None else []
 

@@ -51,6 +51,22 @@ def catalogue(seed: int, services: int = 12) -> Catalogue:
     return found
 
 
+def mandates(seed: int) -> list[Row]:
+    """Some mandates about random scopes and measures, in versions, for a catalogue of this module."""
+    rng = random.Random(seed)
+    found = []
+    for number in range(6):
+        about = {
+            "mandate_id": f"m{number}",
+            "scope": rng.choice(("national", "ministry", "province", "district", "agency")),
+            "measure": rng.choice(("electronic_share", "smart_share", "window_service_share", "never_heard_of")),
+        }
+        for run in _versions(rng, dated=True):
+            low, due = rng.choice((0.3, 0.5, 1.0, None)), rng.choice((*DAYS, run["valid_to"], None))
+            found.append(about | {"threshold_low": low, "threshold_high": None, "due": due} | run)
+    return found
+
+
 def _service(rng: random.Random, number: int, agency_id: str, code: str | None) -> Row:
     return {
         "service_id": f"s{number}",

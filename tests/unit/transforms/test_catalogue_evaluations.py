@@ -17,7 +17,7 @@ from transforms.model import models
 from warehouse.connection import Connection
 
 WORLDS = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -59,6 +59,28 @@ def test_a_random_catalogue_gives_the_oracles_tables(
         assert_same(rows_of(connection, "offering_shares"), catalogue_oracle.offering_shares(catalogue, TODAY))
         assert_same(rows_of(connection, "service_shares"), catalogue_oracle.service_shares(catalogue, TODAY))
         assert_same(rows_of(connection, "district_services"), catalogue_oracle.district_services(catalogue, TODAY))
+
+
+@WORLDS
+@given(seed=st.integers(0, 2**32))
+def test_every_mandate_stands_on_every_day_as_its_definition_says(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    catalogue = random_catalogues.catalogue(seed, 8)
+    catalogue.mandates = random_catalogues.mandates(seed)
+    around = {day + dt.timedelta(days=offset) for day in random_catalogues.DAYS for offset in (-1, 0, 1, 30)}
+    probes = sorted(day for day in around if day <= TODAY)
+    bench = LakeBench(tmp_path_factory.mktemp("world"), catalogue)
+    with bench.build() as connection:
+        bench.update(connection)
+        rows = connection.execute(
+            """SELECT mandate_id, scope_id, p.day, ARG_MAX(compliance, as_of)
+            FROM mandate_compliance_v1 JOIN (SELECT UNNEST($probes) AS day) AS p ON as_of <= p.day GROUP BY ALL""",
+            {"probes": probes},
+        ).fetchall()
+        rows_of(connection, "mandate_compliance")  # its key is one
+    found = {(mandate, scope_id, day): standing for mandate, scope_id, day, standing in rows}
+    assert found == catalogue_oracle.compliance(catalogue, TODAY, probes)
 
 
 def test_the_six_levels_add_up_to_the_services_and_the_shares_lie_in_order(bench: LakeBench) -> None:
