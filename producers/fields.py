@@ -69,7 +69,10 @@ class RetractionFields(TypedDict):
 
 
 class ControlTotalFields(TypedDict, total=False):
-    """What ``control_total`` takes: distinct event ids of one type with ``time`` on one Tehran date."""
+    """What ``control_total`` takes: distinct event ids of one type with ``time`` on one Tehran date.
+
+    ``id_checksum`` is what ``producers.id_checksum`` gives of these ids.
+    """
 
     date: Required[dt.date | str]
     event_type: Required[str]

@@ -20,20 +20,25 @@ _TOGETHER = {
     ("monthly_transactions", "duration_p50"): ("completed",),
     ("monthly_transactions", "duration_p90"): ("completed",),
     ("monthly_visits", "visits_per_active_user"): ("visits",),
-    ("reasons_in_person", "share"): ("transactions",),
     ("reasons_in_person", "rank"): ("transactions",),
     ("declared_against_landed", "difference"): ("completed",),
-    ("declared_against_landed", "ratio"): ("completed",),
     ("declared_against_landed", "finding"): ("completed",),
+    ("service_observations", "observed_level"): ("observations",),
+    ("service_observations", "agrees"): ("observations",),
+    ("service_desk", "observed_level"): ("observations",),
+    ("service_observations", "observed_level"): ("observations",),
+    ("service_observations", "agrees"): ("observations",),
+    ("service_desk", "observed_level"): ("observations",),
 }
 # Numbers of all channels that a channel's row repeats: no zero of theirs is structural.
 _OF_ALL_CHANNELS = frozenset({"total_transactions"})
-# Numbers that are withheld for what they are: a day's events of one agency are a matter of few people soon.
+# Counts of one agency's records of a day or a week, withheld for what they are: few records are soon few people.
 _WITHHELD = {
-    ("agency_status", "landed"): "true",
-    ("agency_status", "control_total"): "true",
-    ("agency_status", "completeness"): "coalesce(own.landed, 0) < {k}",
-    ("agency_status", "failure_rate"): "coalesce(own.landed, 0) < {k}",
+    ("agency_status", name): f"own.{name}_status = 'value'"
+    for name in ("landed", "control_total", "landed_of_total", "rejected", "arrived")
+} | {
+    ("agency_status", "completeness"): "(own.completeness_status = 'value' AND own.landed_of_total < {k})",
+    ("agency_status", "failure_rate"): "(own.failure_rate_status = 'value' AND own.arrived < {k})",
 }
 # Rows that hold an agency's own word, not a count of people's events.
 _DECLARED_ROWS = {"reasons_in_person": "own.reported_by = 'agency'"}

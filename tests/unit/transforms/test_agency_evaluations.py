@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import random_events
-import status_oracle
 from lake_bench import LakeBench
 from said_events import HEARTBEAT, Event, completed, retracted, said
 
+from contracts.id_checksum import id_checksum
 from contracts.reporting_time import Month, month_of
 from transforms import evaluation, refresh
 from transforms.model import models
@@ -240,8 +240,8 @@ def test_declared_figures_are_held_against_events_of_the_same_cell(bench: LakeBe
 
 def test_a_checksum_of_ids_says_whether_the_very_events_landed(bench: LakeBench) -> None:
     day = "2020-04-10"
-    right = status_oracle.checksum_of(["e1", "e2"])
-    for number, checksum in enumerate((right, right[:16], status_oracle.checksum_of(["e1", "e3"]), None)):
+    right = id_checksum(["e1", "e2"])
+    for number, checksum in enumerate((right, right[:16], id_checksum(["e1", "e3"]), None)):
         about = {"total_date": dt.date(2020, 4, 10), "total_event_type": random_events.COMPLETED, "total_count": 2}
         said_at = dt.datetime(2020, 4, 10, 10, number, tzinfo=dt.UTC)
         total = said("ir.egov.agency.control_total.v1", f"c{number}", day, id_checksum=checksum, **about)
