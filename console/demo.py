@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from scheduler.local import Standalone
 
 DAGS = frozenset(
-    {"land_events", "gate_and_build", "publish_warehouse", "backfill_months", "sync_catalogue", "maintain_lake"}
+    {
+        "land_events",
+        "gate_and_build",
+        "publish_warehouse",
+        "backfill_months",
+        "sync_catalogue",
+        "evaluate_agencies",
+        "maintain_lake",
+    }
 )
 SETTLE_SECONDS = 420.0
 

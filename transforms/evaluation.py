@@ -31,7 +31,7 @@ def refresh(connection: Connection, today: dt.date) -> bool:
         for name in _STAGED:
             _stage(connection, models("staging")[name], today)
         for model in models("evaluations").values():
-            _replace(connection, model, today)
+            replace(connection, model, today)
         outdate(connection)
         connection.execute("INSERT INTO ops_state VALUES ($mark, $day)", {"mark": _MARK, "day": today.isoformat()})
 
@@ -39,7 +39,8 @@ def refresh(connection: Connection, today: dt.date) -> bool:
     return True
 
 
-def _replace(connection: Connection, model: Model, today: dt.date) -> None:
+def replace(connection: Connection, model: Model, today: dt.date) -> None:
+    """Compute one evaluation anew, as seen on ``today``."""
     connection.execute(f'DELETE FROM "{model.table}"')  # noqa: S608 our own names
     connection.execute(f'INSERT INTO "{model.table}" {model.selection}', _bound(model, today))
 

@@ -67,6 +67,7 @@ def test_the_dags_are_exactly_the_ones_promised(bag):
         "backfill_months",
         "sync_catalogue",
         "maintain_lake",
+        "evaluate_agencies",
     }
 
 
@@ -93,6 +94,8 @@ def test_what_writes_the_build_database_shares_one_pool(bag):
         ("gate_and_build", "update_facts"),
         ("gate_and_build", "refresh_month"),
         ("backfill_months", "refresh_month"),
+        ("evaluate_agencies", "list_rounds"),
+        ("evaluate_agencies", "evaluate_round"),
         ("publish_warehouse", "publish"),
     }
     pooled = {
@@ -106,3 +109,7 @@ def test_what_writes_the_build_database_shares_one_pool(bag):
 
 def test_a_backfill_asks_for_both_ends(bag):
     assert bag["dags"]["backfill_months"]["params"] == ["from", "to"]
+
+
+def test_an_evaluation_may_ask_for_one_round(bag):
+    assert bag["dags"]["evaluate_agencies"]["params"] == ["round"]

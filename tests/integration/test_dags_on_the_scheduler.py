@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,7 +21,15 @@ from warehouse.published import manifest, open_published
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
-DAGS = {"land_events", "gate_and_build", "publish_warehouse", "backfill_months", "sync_catalogue", "maintain_lake"}
+DAGS = {
+    "land_events",
+    "gate_and_build",
+    "publish_warehouse",
+    "backfill_months",
+    "sync_catalogue",
+    "evaluate_agencies",
+    "maintain_lake",
+}
 FLOW = ("land_events", "gate_and_build", "publish_warehouse")
 
 
@@ -141,6 +150,28 @@ def test_a_backfill_changes_no_number_and_makes_no_version(stack: Stack) -> None
     assert stack.airflow.wait_for_run("backfill_months", run) == "success"
     stack.settle()
     assert (stack.value(COMPLETED), stack.version()) == (before, version)
+
+
+def test_each_round_of_the_evaluation_is_a_task_of_its_own(stack: Stack, tmp_path: Path) -> None:
+    columns = "framework_version,indicator,name_fa,name_en,weight,announced_on"
+    (tmp_path / "frameworks.csv").write_text(f"{columns}\nv1,web_presence,,,1,\n")
+    columns = "round,assessed_to,score,agency_id,framework_version,indicator,scope,method"
+    rows = [f"{name},{ended},{score},qom-tax,v1,web_presence,full,desk,,,," for name, ended, score in ROUNDS]
+    blank = "assessed_from,release_on,evaluator,scope_reason"
+    (tmp_path / "assessments.csv").write_text("\n".join([f"{columns},{blank}", *rows]) + "\n")
+    stack.mizan("catalogue", "load", str(tmp_path))
+    run = stack.airflow.trigger("evaluate_agencies", {"round": None})
+    assert stack.airflow.wait_for_run("evaluate_agencies", run) == "success"
+    tasks = stack.airflow.task_instances("evaluate_agencies", run)
+    assert {task["rendered_map_index"] for task in tasks if task["task_id"] == "evaluate_round"} == {"r1", "r2"}
+    found = "SELECT round, score, growth_points FROM marts.agency_ranking ORDER BY round"
+    stack.until(lambda: stack.value(found) == [("r1", 20.0, None), ("r2", 30.0, 10.0)], "the ranking")
+    stack.settle()
+    run = stack.airflow.trigger("evaluate_agencies", {"round": "r2"})
+    assert stack.airflow.wait_for_run("evaluate_agencies", run) == "success"
+
+
+ROUNDS = (("r1", "2017-09-22", 20), ("r2", "2018-03-20", 30))
 
 
 def test_the_lake_is_maintained_and_still_holds(stack: Stack) -> None:

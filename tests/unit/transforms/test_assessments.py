@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 from lake_bench import LakeBench
 from random_events import Catalogue
 
-from transforms import refresh
+from catalogue.load import load_tables
+from catalogue.tables import create
+from contracts.errors import UsageError
+from contracts.reporting_time import tehran_date
+from pipeline.evaluation import evaluate_round, rounds_to_evaluate
+from transforms import evaluation, refresh
 from transforms.model import models
 from warehouse.connection import Connection
 
@@ -213,3 +218,33 @@ def test_scores_count_in_no_monthly_table(bench: LakeBench) -> None:
         assert bench.update(connection) == []
         assert connection.execute("SELECT COUNT(*) FROM fct_activity").fetchall() == [(0,)]
         assert connection.execute("SELECT COUNT(*) FROM agency_status_v1").fetchall() == [(0,)]
+
+
+def test_a_round_evaluated_alone_is_as_if_everything_were(bench: LakeBench) -> None:
+    create(bench.settings)
+    weight = {"framework_version": "v1", "indicator": "web_presence", "weight": 1.0}
+    load_tables(bench.settings, "test", {"frameworks": [weight], "agencies": [{"agency_id": "tax"}]})
+    first, second = (
+        {"framework_version": "v1", "agency_id": "tax", "indicator": "web_presence", "method": "desk", "scope": "full"}
+        | {"round": name, "score": score, "assessed_to": ENDS[name], "release_on": None, "occurred_at": SAID_AT}
+        for name, score in (("r1", 20.0), ("r2", 30.0))
+    )
+    bench.land("b1", [as_event(1, first), as_event(2, second)])
+    assert rounds_to_evaluate(None, bench.settings) == ["r1", "r2"]
+    assert [evaluate_round(name, bench.settings) for name in ("r2", "r1")] == [1, 1]
+    assert rounds_to_evaluate(None, bench.settings) == []
+    # A later word on the first round changes the growth in the second.
+    bench.land("b2", [as_event(3, first | {"score": 10.0, "occurred_at": SAID_AT + dt.timedelta(days=1)})])
+    assert rounds_to_evaluate(None, bench.settings) == ["r1", "r2"]
+    assert rounds_to_evaluate("r2", bench.settings) == ["r2"]
+    for name in ("r1", "r2"):
+        evaluate_round(name, bench.settings)
+    with bench.build() as connection:
+        alone = refresh.content_hash(connection)
+        ratios = connection.execute("SELECT ratio FROM evaluation_rounds_v1 WHERE round = 'r2'").fetchall()
+        assert ratios == [(3.0,), (3.0,)]
+        evaluation.refresh(connection, tehran_date(dt.datetime.now(dt.UTC)))
+        assert refresh.content_hash(connection) == alone
+    for step in (rounds_to_evaluate, evaluate_round):
+        with pytest.raises(UsageError, match="no such round: r9"):
+            step("r9", bench.settings)
