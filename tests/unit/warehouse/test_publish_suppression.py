@@ -118,6 +118,70 @@ def test_vintages_and_restatements_withhold_what_the_cell_withholds(settings, bu
     ]
 
 
+def insert(build, table: str, **row: object) -> None:
+    build.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f'${name}' for name in row)})", row)
+
+
+def test_counts_of_an_agencys_day_are_withheld_and_its_rates_only_where_they_tell_them(settings, build, look):
+    build.put("monthly_users", active_users=50)
+    for day, landed in (("2020-04-01", 9), ("2020-04-02", 90)):
+        row = {"landed": landed, "control_total": 100, "landed_of_total": landed, "completeness": landed / 100}
+        row |= {"rejected": 1, "arrived": landed + 1, "failure_rate": 1 / (landed + 1)}
+        statuses = {f"{name}_status": "value" for name in row}
+        insert(build, "agency_status_v1", agency_id="tax", day=day, connection_state="connected", **row, **statuses)
+    silent = {"landed_status": "not_provided", "completeness_status": "not_provided"}
+    insert(build, "agency_status_v1", agency_id="tax", day="2020-04-03", connection_state="connected", **silent)
+    publish(settings)
+    rows = (
+        "SELECT landed, landed_status, arrived, completeness, completeness_status FROM marts.agency_status ORDER BY day"
+    )
+    assert look(rows, "public") == [
+        (None, "suppressed", None, None, "suppressed"),
+        (None, "suppressed", None, 0.9, "value"),
+        (None, "not_provided", None, None, "not_provided"),
+    ]
+    assert look("SELECT landed, control_total, rejected FROM marts.agency_status ORDER BY day")[0] == (9, 100, 1)
+
+
+def test_what_agencies_say_themselves_is_shown_beside_what_few_citizens_say(settings, build, look):
+    build.put("monthly_users", active_users=50)
+    cell = {"transactions": 3, "total_transactions": 6, "share": 0.5, "rank": 1}
+    build.put("reasons_in_person", reason="no_access", reported_by="citizen", keys=3, **cell)
+    build.put("reasons_in_person", reason="no_access", reported_by="agency", **cell)
+    build.run(
+        "UPDATE reasons_in_person_v1 SET transactions_keys = NULL, total_transactions_keys = NULL, "
+        "share_keys = NULL, rank_keys = NULL WHERE reported_by = 'agency'"
+    )
+    publish(settings)
+    rows = "SELECT reported_by, transactions, share_status, rank FROM marts.reasons_in_person ORDER BY ALL"
+    assert look(rows, "public") == [("agency", 3, "value", 1), ("citizen", None, "suppressed", None)]
+
+
+def test_a_finding_that_tells_a_withheld_number_is_withheld(settings, build, look):
+    build.put("monthly_users", active_users=50)
+    key = {"calendar": "jalali", "period": "1399-01", "scope": "agency", "scope_id": "tax"}
+    for channel, keys in (("all", 30), ("paper", 3)):
+        numbers = {"declared": 3, "completed": 3, "difference": 0, "ratio": 1.0}
+        inner = {f"{name}_keys": keys for name in ("completed", "difference", "ratio")}
+        statuses = {f"{name}_status": "value" for name in numbers}
+        insert(
+            build,
+            "declared_against_landed_v1",
+            **key,
+            channel=channel,
+            finding="matches",
+            **numbers,
+            **inner,
+            **statuses,
+        )
+    publish(settings)
+    columns = "channel, declared, completed, difference, ratio, finding"
+    assert look(f"SELECT {columns} FROM marts.declared_against_landed ORDER BY channel", "public") == [
+        ("all", 3, 3, 0, 1.0, "matches"),
+        ("paper", 3, None, None, None, None),
+    ]
+
+
 @pytest.mark.parametrize("number", [7])
 def test_no_public_file_holds_a_withheld_number(settings, build, number):
     users = {"active_users": number, "new_users": number, "registered_users": number}
