@@ -29,11 +29,18 @@ def show(as_json: bool = JSON_OPTION) -> None:
         typer.echo(f"{setting['name']:<{width}}  {value:<24} {setting['origin']:<12} {setting['meaning']}")
 
 
-def contract(as_json: bool = JSON_OPTION) -> None:
+def contract(
+    as_json: bool = JSON_OPTION,
+    asyncapi: bool = typer.Option(False, "--asyncapi", help="The topics and their messages, as AsyncAPI 3."),
+) -> None:
     """The event contract; with --json as JSON Schema 2020-12, for any validator."""
+    from contracts.async_api import async_api
     from contracts.event_contract import event_contract
     from contracts.json_schema import event_schema
 
+    if asyncapi:
+        print_json(async_api())
+        return
     if as_json:
         print_json(event_schema())
         return
