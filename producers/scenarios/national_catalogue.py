@@ -126,12 +126,14 @@ MANDATES = (
 )
 # Asked to connect like the others, and never heard of: the nation's agencies cannot be counted by who speaks.
 SILENT = "fisheries"
+# Not asked to report. With one that belongs to it, an agency without a parent is a ministry.
+_UNASKED = ("sports-facilities", "heritage-research")
 
 
 @cache
 def agencies() -> tuple[Row, ...]:
-    """The rows of agencies.csv: the window's operator, the agencies, and one that never says anything."""
-    return national_agencies.rows([WINDOW, SILENT, *(agency.agency_id for agency in AGENCIES)])
+    """The rows of agencies.csv: the window's operator, the agencies, and a few that never say anything."""
+    return national_agencies.rows([WINDOW, SILENT, *_UNASKED, *(agency.agency_id for agency in AGENCIES)])
 
 
 @cache

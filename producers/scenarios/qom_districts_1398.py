@@ -113,14 +113,13 @@ class _Telling:
             channel = channels[int(random.random() ** 3 * len(channels))]
             citizen = self.people.citizen(place * self.neighbours + int(self.neighbours * random.random()))
             known = random.random() >= 0.04
-            district = office.district or "markazi"
             person = Person(
                 citizen.user_key if known else None,
                 "citizen",
                 citizen.age_band,
                 "national_id" if known else "none",
                 "qom",
-                district,
+                office.district or None,
             )
             return Served(service, channel, person)
 
