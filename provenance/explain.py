@@ -34,7 +34,7 @@ def explain(settings: Settings, table: str, given: Mapping[str, str], measure: s
         check_known(table, tables.tables(), "nothing is published as")
         definition = _definition(connection, tables, table)
         row = _Row(tables, table, definition, settings.calendar).find(given)
-        measures = [name for name in row if f"{name}_status" in row]
+        measures = [name for name in row if f"{name}_status" in row and name in definition["columns"]]
         if measure is not None:
             check_known(measure, measures, f"{table} has no measure")
             measures = [measure]

@@ -41,6 +41,7 @@ _EVENT_TABLES = (
     "monthly_digital_take_up",
     "period_totals",
 )
+_NO_EVENTS = ("days",)
 # SQL over the cell's events that gives the figure again. Visits and sessions join events into visits, so they are
 # listed and not recounted; a share divides two counts, both of which can be explained.
 _RECOUNTS = {
@@ -61,6 +62,8 @@ _RECOUNTS = {
 
 def asked_for(table: str, measure: str, row: Row) -> Asked | None:
     """The events that a figure rests on; None where it rests on no events of its own."""
+    if measure in _NO_EVENTS:
+        return None
     if table in _EVENT_TABLES or (table == "reasons_in_person" and row["reported_by"] == "citizen"):
         return _declared(row) if measure.startswith("declared") else _counted(table, measure, row)
     if table == "inquiries":

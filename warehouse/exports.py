@@ -17,6 +17,8 @@ _FIELD_TYPES = {
     "BIGINT": "integer",
     "INTEGER": "integer",
 }
+# A row for every number of every table: ten times the text of all others together.
+_PARQUET_ALONE = ("figure_passports",)
 
 
 def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
@@ -38,7 +40,7 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         working = tier.working_folder / f"{tier.name}-{table}.parquet"
         _copy(connection, f"SELECT * FROM {relation}", str(working), "FORMAT parquet, COMPRESSION zstd")  # noqa: S608
         tier.place(working, tier.folder / "parquet" / table / f"{name}.parquet")
-        if not is_public:
+        if not is_public or table in _PARQUET_ALONE:
             continue
         working = tier.working_folder / f"{table}.csv"
         texts = [quoted(column) for column, kind in columns.items() if kind == "VARCHAR"]

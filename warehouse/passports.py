@@ -240,7 +240,7 @@ def _write_table(
     for measure in table.measures:
         numerator, denominator = _parts(table, measure)
         # Coverage is about events in a dated table, about services in one by day; of declared totals it says nothing.
-        is_covered = measure in table.keyed or _is_by_day(table)
+        is_covered = _is_by_day(table) or (table.time_key is not None and measure in table.keyed)
         population = "passport_population" if is_covered else "NULL"
         if "population" in table.types:
             population, is_covered = "population", False
@@ -285,7 +285,9 @@ def _has_events(table: MetricTable) -> bool:
 
 def _inputs(table: MetricTable, lake: Mapping[str, Any], *, is_public: bool) -> str:
     """SQL of a row's ``inputs``: the window, and for analysts how many events of how many agencies."""
-    versions = {name: version for name, version in lake.items() if isinstance(version, int)}
+    # A dated figure rests on events and verdicts, an evaluation on the catalogue too. All versions are in _meta.
+    names = [name for name in lake if name in ("events", "verdicts") or table.time_key is None]
+    versions = {name: lake[name] for name in names if isinstance(lake[name], int)}
     parts = [f"'lake', '{json.dumps(versions)}'::JSON"]
     if table.time_key is not None:
         parts.append("'window', json_array(times.starts_on::VARCHAR, times.ends_before::VARCHAR)")
