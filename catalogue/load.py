@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catalogue.checks import across_tables, left_dangling, within_table
+from catalogue.checks import across_tables, within_table
 from catalogue.csv_files import read_file, read_rows
 from catalogue.faults import BadCatalogue, Fault, PlacedRow
 from catalogue.read import Catalogue, Row, content, merged, stored, subject
+from catalogue.remarks import remarks
 from catalogue.tables import Table, create, tables
 from contracts.errors import UsageError
 from contracts.settings import Settings
@@ -62,8 +63,8 @@ def load_directory(settings: Settings, directory: Path, register: str = OPERATOR
         given[name], found = read_file(tables()[name], path)
         faults += found
     others = sorted(p.name for p in directory.glob("*.[cC][sS][vV]") if p not in present.values())
-    remarks = [f"{name} is no catalogue file and was left alone" for name in others]
-    return _load(settings, register, given, faults, remarks, True)
+    notes = [f"{name} is no catalogue file and was left alone" for name in others]
+    return _load(settings, register, given, faults, notes, True)
 
 
 def load_tables(
@@ -95,7 +96,7 @@ def _load(
     register: str,
     given: Mapping[str, Sequence[PlacedRow]],
     faults: list[Fault],
-    remarks: list[str],
+    notes: list[str],
     speak_again: bool,
 ) -> Loaded:
     from warehouse.lake import Lake
@@ -121,7 +122,7 @@ def _load(
     for name, (after, counts) in plans.items():
         if counts.added or counts.changed or counts.removed:
             replace_rows(opened[name], after, {"mizan.register": register, "mizan.loaded_at": moment.isoformat()})
-    return Loaded(register, {name: counts for name, (_, counts) in plans.items()}, remarks + left_dangling(catalogue))
+    return Loaded(register, {name: counts for name, (_, counts) in plans.items()}, notes + remarks(catalogue))
 
 
 def _plan(

@@ -8,6 +8,7 @@ the other's rows stay in the lake and count again should the first withdraw its 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import hashlib
 import itertools
 import json
@@ -15,7 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.tables import Table, tables
+from catalogue.cells import Unreadable, read_cell
+from catalogue.tables import Column, Table, tables
+from contracts.errors import UsageError
 from contracts.event import Known
 from contracts.keys import current_key_id
 from contracts.settings import Settings
@@ -82,6 +85,31 @@ def known_of(catalogue: Catalogue, user_key_ids: frozenset[str] | None = None) -
 def as_of(rows: Iterable[Row], day: dt.date) -> list[Row]:
     """The versions valid on a (Tehran) date; a blank end is open."""
     return [row for row in rows if is_valid(row, day)]
+
+
+def chosen(catalogue: Catalogue, table: str, ids: Sequence[str] = (), day: str | None = None) -> list[Row]:
+    """Rows of one table: of these ids alone where any are given, valid on a day (ISO date) where one is.
+
+    UsageError for a table, an id or a column of validity that is not there, and for text that is no date.
+    """
+    if table not in tables():
+        raise UsageError(f"the catalogue has no table {table!r}", hint="it has " + ", ".join(tables()))
+    described = tables()[table]
+    rows = catalogue.rows(table)
+    name = described.subject[0]
+    missing = sorted(set(ids) - {row[name] for row in rows})
+    if missing:
+        near = difflib.get_close_matches(missing[0], {row[name] for row in rows}, 1)
+        raise UsageError(f"{table} has no {name} {missing[0]!r}", hint=f"do you mean {near[0]}?" if near else "")
+    rows = [row for row in rows if not ids or row[name] in ids]
+    if day is None:
+        return rows
+    if not described.has_versions:
+        raise UsageError(f"{table} hold for no days", hint="leave --as-of out")
+    try:
+        return as_of(rows, read_cell(Column("--as-of", "date", required=True), day))
+    except Unreadable as fault:
+        raise UsageError(f"--as-of {fault.message}", hint=fault.hint) from fault
 
 
 def is_valid(row: Mapping[str, Any], day: dt.date) -> bool:

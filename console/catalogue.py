@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, data, note, print_json
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import Settings
 
@@ -24,6 +24,9 @@ catalogue_commands = typer.Typer(no_args_is_help=True, help="Agencies, places, s
 import_commands = typer.Typer(no_args_is_help=True, help="Real open data: catalogue, declarations and events.")
 TO_OPTION = typer.Option("kafka", "--to", metavar="kafka|DIR", help="Stream to the broker, or write files.")
 DIRECTORY_ARGUMENT = typer.Argument(..., metavar="DIR")
+TABLE_ARGUMENT = typer.Argument(..., metavar="TABLE", help="places, agencies, services, mandates, …")
+IDS_ARGUMENT = typer.Argument(None, metavar="[ID]…", help="Only these.")
+AS_OF_OPTION = typer.Option(None, "--as-of", metavar="DATE", help="Only what is valid on that day, as 2020-03-20.")
 FILE_ARGUMENT = typer.Argument(None, help="The inventory's CSV; by default the file that comes along.")
 # Handed to the client before its acknowledgements are awaited: bounds the memory at any scale.
 AT_ONCE = 20_000
@@ -72,6 +75,32 @@ def ls(as_json: bool = JSON_OPTION) -> None:
         return
     for row in rows:
         typer.echo(f"{row['table']:<12} {row['rows']:>8}  {row['register']}")
+
+
+@catalogue_commands.command("show")
+def show(
+    table: str = TABLE_ARGUMENT,
+    ids: list[str] | None = IDS_ARGUMENT,
+    as_of: str | None = AS_OF_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """The rows of a table with every version, or those valid on a day; blank is what nobody told."""
+    from catalogue.read import chosen, current
+
+    rows = chosen(current(Settings.load()), table, ids or (), as_of)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        note("no such rows")
+        return
+    from rich.table import Table
+
+    told = [name for name in rows[0] if name != "loaded_at" and any(row[name] is not None for row in rows)]
+    shown = Table(*told)
+    for row in rows:
+        shown.add_row(*("" if row[name] is None else str(row[name]) for name in told))
+    data.print(shown)
 
 
 @catalogue_commands.command("export")

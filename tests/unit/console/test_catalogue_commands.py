@@ -84,3 +84,44 @@ def test_the_contract_is_printed_as_json_schema(mizan):
     schema = json.loads(mizan("contract", "--json").stdout)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert "ir.egov.transaction.completed.v1" in mizan("contract").stdout
+
+
+@pytest.fixture
+def two_versions(mizan, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "places.csv").write_text(
+        "place_id,kind,parent_id,name_fa,name_en,valid_from,valid_to\n"
+        "qom,province,,قم,Qom,,\n"
+        "kahak,district,qom,,Kahak,,2019-12-31\n"
+        "kahak,district,,,Kahak,2020-01-01,\n",
+        "utf-8",
+    )
+    assert mizan("catalogue", "load", folder).returncode == 0
+    return mizan
+
+
+def test_a_table_is_shown_with_its_versions_or_as_of_a_day(two_versions):
+    rows = json.loads(two_versions("catalogue", "show", "places", "kahak", "--json").stdout)
+    assert [(row["parent_id"], row["valid_from"]) for row in rows] == [("qom", None), (None, "2020-01-01")]
+    rows = json.loads(two_versions("catalogue", "show", "places", "--as-of", "2019-06-01", "--json").stdout)
+    assert [(row["place_id"], row["parent_id"]) for row in rows] == [("kahak", "qom"), ("qom", None)]
+    shown = two_versions("catalogue", "show", "places", "--as-of", "2020-06-01")
+    assert "قم" in shown.stdout
+    assert "2019-12-31" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("place",), "it has places, agencies"),
+        (("places", "kahk"), "do you mean kahak?"),
+        (("places", "--as-of", "1398-10-11"), "write 2020-01-01"),
+        (("places", "--as-of", "yesterday"), "not an ISO date"),
+        (("frameworks", "--as-of", "2020-01-01"), "leave --as-of out"),
+    ],
+)
+def test_a_table_that_cannot_be_shown_so_ends_with_2(two_versions, arguments, told):
+    ended = two_versions("catalogue", "show", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert told in ended.stderr

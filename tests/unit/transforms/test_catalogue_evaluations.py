@@ -83,6 +83,11 @@ def test_every_mandate_stands_on_every_day_as_its_definition_says(
     assert found == catalogue_oracle.compliance(catalogue, TODAY, probes)
 
 
+def test_every_measure_that_a_mandate_may_name_is_measured() -> None:
+    queries = "".join(models("evaluations")[name].query for name in ("mandated_measures", "mandate_compliance"))
+    assert [code for code in codes("mandated_measure") if f"'{code}'" not in queries] == []
+
+
 def test_the_six_levels_add_up_to_the_services_and_the_shares_lie_in_order(bench: LakeBench) -> None:
     bench.catalogue = random_catalogues.catalogue(7, 200)
     with bench.build() as connection:
