@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from contracts.errors import UsageError
 from contracts.lake_tables import lake_tables
@@ -33,6 +34,16 @@ class Closing:
     def closed_vintage(self) -> int | None:
         """The vintage that is final by this row; None for a reopening."""
         return self.vintage if self.action == CLOSE else None
+
+
+def releases_folder(settings: Settings) -> Path:
+    """Where the releases of closed months lie."""
+    return settings.home / "releases"
+
+
+def release_folder(settings: Settings, month: str, vintage: int) -> Path:
+    """The folder of one release."""
+    return releases_folder(settings) / f"{month}-{vintage}"
 
 
 def ledger(settings: Settings) -> list[Closing]:

@@ -234,6 +234,7 @@ def _write_table(
             own.*, json_object({pairs})::VARCHAR AS passport_key, {_inputs(table, lake, is_public=is_public)}
             AS passport_inputs, {_scoped(table)}, {_beside(table)}
         FROM {target}.marts.{quoted(table.name)} AS own {_joins(table, target)}
+        ORDER BY passport_key
         """  # noqa: S608 names of the build's tables
     )
     until = lake.get("landed_until") if table.time_key is not None else None
@@ -255,7 +256,6 @@ def _write_table(
                 {"passport_status" if is_covered else "'not_applicable'"},
                 $as_of, $lake_version, passport_inputs
             FROM passport_rows WHERE {quoted(measure + "_status")} = 'value'
-            ORDER BY passport_key
             """,  # noqa: S608 names of the build's tables and contracts
             {
                 "table": table.name,

@@ -26,9 +26,6 @@ _TOGETHER = {
     ("service_observations", "observed_level"): ("observations",),
     ("service_observations", "agrees"): ("observations",),
     ("service_desk", "observed_level"): ("observations",),
-    ("service_observations", "observed_level"): ("observations",),
-    ("service_observations", "agrees"): ("observations",),
-    ("service_desk", "observed_level"): ("observations",),
 }
 # Numbers of all channels that a channel's row repeats: no zero of theirs is structural.
 _OF_ALL_CHANNELS = frozenset({"total_transactions"})

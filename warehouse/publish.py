@@ -19,6 +19,7 @@ from contracts.settings import Settings
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, memory_connection
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
+from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
 from warehouse.published import TIERS, Manifest, manifest
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
@@ -124,7 +125,10 @@ def _make(
             if name == "analyst":
                 # The analysts' exact numbers decide the vintages of both tiers.
                 dated = [table for table in tables if table.time_key is not None]
-                restated.find_changes(connection, dated, before="before", now=now_relations)
+                released = {
+                    key: release_folder(settings, row.month, row.vintage) for key, row in latest(settings).items()
+                }
+                restated.find_changes(connection, dated, before="before", now=now_relations, released=released)
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
                 restated.find_restatements(connection, dated, before="before", version=version)
                 month_standing.settle(connection)

@@ -24,7 +24,7 @@ from contracts.settings import Settings
 from warehouse import month_closings
 from warehouse.connection import Connection, build_connection
 from warehouse.metric_tables import MetricTable, metric_tables, quoted
-from warehouse.month_closings import CLOSE, REOPEN, Closing
+from warehouse.month_closings import CLOSE, REOPEN, Closing, release_folder, releases_folder
 from warehouse.publish import in_service_of
 from warehouse.published import Manifest, manifest, open_published
 from warehouse.signing import create_signing_key, sign
@@ -46,11 +46,6 @@ class Release:
     is_new: bool
 
 
-def releases_folder(settings: Settings) -> Path:
-    """Where the releases lie."""
-    return settings.home / "releases"
-
-
 def close(settings: Settings, month: Month, *, by: str, note: str, now: dt.datetime | None = None) -> Release:
     """Write the month's release and enter it in the ledger. The next publication shows the month as final.
 
@@ -66,7 +61,7 @@ def close(settings: Settings, month: Month, *, by: str, note: str, now: dt.datet
     with build_connection(settings) as connection:
         standing, found = _closable(connection, settings, month, now)
         vintage, version = int(standing["vintage"]), found.version
-        folder = releases_folder(settings) / f"{month.label}-{vintage}"
+        folder = release_folder(settings, month.label, vintage)
         before = month_closings.latest(settings).get((month.calendar, month.label))
         if before is not None and before.closed_vintage == vintage and folder.exists():
             return Release(folder, month, vintage, str(before.content_hash), False)

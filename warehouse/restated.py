@@ -7,6 +7,7 @@ or a status in any monthly table, a row that came or went. Periods have vintages
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, columns_of, quoted
@@ -35,8 +36,18 @@ def tables_of(connection: Connection, database: str) -> frozenset[str]:
     return frozenset(name for (name,) in found)
 
 
-def find_changes(connection: Connection, tables: Sequence[MetricTable], *, before: str, now: Mapping[str, str]) -> None:
+def find_changes(
+    connection: Connection,
+    tables: Sequence[MetricTable],
+    *,
+    before: str,
+    now: Mapping[str, str],
+    released: Mapping[tuple[str, str], Path],
+) -> None:
     """Compare the snapshot ``before`` with the relations ``now``; leaves two temporary tables.
+
+    ``released`` are the folders of closed months' releases (by calendar and month): what was said of them, where no
+    snapshot is published any more.
 
     ``changed_cells``: table_name, keys (as text, in the grain's order), measure, old and new value and status, held
     agencies of old and new row.
@@ -64,10 +75,8 @@ def find_changes(connection: Connection, tables: Sequence[MetricTable], *, befor
         connection.execute(
             f"INSERT INTO vintages_before SELECT calendar, month, true, vintage, NULL FROM {before}.marts.month_states"  # noqa: S608
         )
-    # Where nothing is published any more, the ledger still knows under which vintage a month was closed.
-    connection.execute(
-        "INSERT INTO vintages_before SELECT calendar, month, true, max(vintage), NULL FROM closings GROUP BY ALL"
-    )
+    else:
+        _compare_with_releases(connection, tables, now, released)
     current = " UNION ".join(
         f"SELECT calendar, {table.time_key} AS time_key, {table.is_monthly} AS is_month FROM {now[table.name]}"  # noqa: S608
         for table in tables
@@ -92,6 +101,25 @@ def find_changes(connection: Connection, tables: Sequence[MetricTable], *, befor
         LEFT JOIN changed USING (calendar, time_key, is_month)
         """  # noqa: S608
     )
+
+
+def _compare_with_releases(
+    connection: Connection,
+    tables: Sequence[MetricTable],
+    now: Mapping[str, str],
+    released: Mapping[tuple[str, str], Path],
+) -> None:
+    """Where nothing is published any more, ledger and releases still say what was final, under which vintage."""
+    connection.execute("INSERT INTO vintages_before SELECT calendar, month, true, vintage, NULL FROM closings")
+    for (calendar, month), folder in released.items():
+        for table in tables:
+            if not table.is_monthly or not (folder / "definitions" / f"{table.name}.json").exists():
+                continue  # a table that is newer than the release
+            new = f"(SELECT * FROM {now[table.name]} WHERE calendar = '{calendar}' AND month = '{month}')"  # noqa: S608
+            cells = folder / "cells" / f"{table.name}.parquet"
+            path = str(cells).replace("'", "''")
+            old = f"read_parquet('{path}')" if cells.exists() else f"(SELECT * FROM {new} WHERE false)"  # noqa: S608
+            _find_changed_cells(connection, table, old, new)
 
 
 def _find_changed_cells(connection: Connection, table: MetricTable, old: str, new: str) -> None:
