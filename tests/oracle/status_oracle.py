@@ -50,8 +50,9 @@ def days(history: History, first: dt.date, last: dt.date) -> list[dict[str, Any]
         rejected, arrived = _week(history.rejected, day), _week(history.rejected, day) + _week(history.accepted, day)
         heard = [beat.at for beat in history.heartbeats if beat.at.date() <= day]
         rows.append(
-            {"day": day, "connection_state": state, "since": since, "reason": reason, "rejected": rejected}
-            | {"arrived": arrived, "failure_rate": Fraction(rejected, arrived) if arrived else NOT_APPLICABLE}
+            {"day": day, "connection_state": state, "since": since, "reason": reason}
+            | {"rejected": rejected if arrived else NOT_APPLICABLE, "arrived": arrived or NOT_APPLICABLE}
+            | {"failure_rate": Fraction(rejected, arrived) if arrived else NOT_APPLICABLE}
             | {"last_heartbeat_at": max(heard, default=None)}
             | landing(history, day)
         )

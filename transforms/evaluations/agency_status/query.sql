@@ -19,8 +19,9 @@
 -- Counts       landed: rows of that day about users and inquiries (no heartbeat, total or declaration), held, test and
 --              retracted ones included. It is 0 only where something else of that day landed or a total was said:
 --              silent is not zero. completeness = landed_of_total / control_total, of what has a total.
---              rejected, arrived, failure_rate: records by their day of arrival, the 7 days. checksum_matches: NULL where no
---              checksum was sent, else whether all of the day's checksums are those of what landed
+--              rejected, arrived, failure_rate: records by their day of arrival, the 7 days; not applicable where none
+--              arrived (history sent later arrived later). checksum_matches: NULL where no checksum was sent, else whether
+--              all of the day's checksums are those of what landed
 -- Leaves out   the evaluator's stream; days after the agency's last valid day
 -- Not          a judgement on the gate: a held batch has landed. Late arrivals change old days
 WITH landed_days AS (
@@ -199,10 +200,10 @@ SELECT
         ELSE 'value'
     END AS completeness_status,
     checksum_matches,
-    rejected,
-    'value' AS rejected_status,
-    arrived,
-    'value' AS arrived_status,
+    CASE WHEN arrived > 0 THEN rejected END AS rejected,
+    CASE WHEN arrived > 0 THEN 'value' ELSE 'not_applicable' END AS rejected_status,
+    CASE WHEN arrived > 0 THEN arrived END AS arrived,
+    CASE WHEN arrived > 0 THEN 'value' ELSE 'not_applicable' END AS arrived_status,
     CASE WHEN arrived > 0 THEN rejected / arrived END AS failure_rate,
     CASE WHEN arrived > 0 THEN 'value' ELSE 'not_applicable' END AS failure_rate_status,
     last_heartbeat_at,
