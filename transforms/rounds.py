@@ -1,7 +1,8 @@
 """One round of the national evaluation, evaluated anew by itself.
 
 ``evaluation.refresh`` computes every round with everything else. Here an operator's or the schedule's round is looked
-at alone: its ranking is replaced, and the two small tables over all rounds follow.
+at alone: its ranking is replaced, and the two small tables over all rounds follow. ``ops_rounds`` notes what each round
+was when it was looked at, so that the schedule finds those that changed, whoever computed the tables in between.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ _RANKING, _OVER_ALL = "agency_ranking", ("evaluation_rounds", "evaluation_calend
 
 
 def rounds_to_evaluate(settings: Settings, name: str | None = None) -> list[str]:
-    """Take new scores into the facts; the rounds whose ranking is another now, the earliest first, or the one named.
+    """Take new scores into the facts; the rounds that changed since they were evaluated here, or the one named.
 
-    Growth reaches into the round after: a changed score changes both. Raises UsageError for a round nobody scored.
+    The earliest comes first. Growth reaches into the round after: a changed score changes both. Raises UsageError for
+    a round nobody scored.
     """
     refresh_facts(settings)
     with build_connection(settings) as connection:
-        prepare(connection)
+        _prepare(connection)
         if name is None:
             return _changed(connection)
         _check_known(connection, name)
@@ -39,7 +41,7 @@ def evaluate_round(settings: Settings, name: str, today: dt.date | None = None) 
     Raises UsageError for a round nobody scored.
     """
     with build_connection(settings) as connection:
-        prepare(connection)
+        _prepare(connection)
         _check_known(connection, name)
         ranking = models("evaluations")[_RANKING]
 
@@ -53,6 +55,11 @@ def evaluate_round(settings: Settings, name: str, today: dt.date | None = None) 
                 evaluation.replace(
                     connection, models("evaluations")[table], today or tehran_date(dt.datetime.now(dt.UTC))
                 )
+            connection.execute("DELETE FROM ops_rounds WHERE round = $round", {"round": name})
+            connection.execute(
+                f"INSERT INTO ops_rounds {_digests(ranking.table)} HAVING round = $round",
+                {"round": name},
+            )
             # Mandates rest on rounds too: the next publication computes them before it looks.
             evaluation.outdate(connection)
 
@@ -60,6 +67,11 @@ def evaluate_round(settings: Settings, name: str, today: dt.date | None = None) 
         counted = f'SELECT COUNT(*) FROM "{ranking.table}" WHERE round = $round'  # noqa: S608 our own names
         ((agencies,),) = connection.execute(counted, {"round": name}).fetchall()
         return int(agencies)
+
+
+def _prepare(connection: Connection) -> None:
+    prepare(connection)
+    connection.execute("CREATE TABLE IF NOT EXISTS ops_rounds (round VARCHAR, digest VARCHAR)")
 
 
 def _known(connection: Connection) -> list[str]:
@@ -79,12 +91,16 @@ def _check_known(connection: Connection, name: str) -> None:
 def _changed(connection: Connection) -> list[str]:
     ranking = models("evaluations")[_RANKING]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE coming_ranking AS {ranking.selection}")
-    rows = connection.execute(f"""
-        SELECT DISTINCT round FROM (
-            (SELECT * FROM coming_ranking EXCEPT SELECT * FROM "{ranking.table}")
-            UNION ALL (SELECT * FROM "{ranking.table}" EXCEPT SELECT * FROM coming_ranking)
-        )
-    """).fetchall()  # noqa: S608 our own names
-    found = {name for (name,) in rows}
     # A round whose every score was taken back is gone with the next publication; there is nothing to evaluate.
+    digests = _digests("coming_ranking")
+    rows = connection.execute(f"{digests} EXCEPT SELECT * FROM ops_rounds").fetchall()  # noqa: S608 our own names
+    found = {name for name, _ in rows}
     return [name for name in _known(connection) if name in found]
+
+
+def _digests(ranking: str) -> str:
+    """A query of each round and the digest of its rows."""
+    return f"""
+        SELECT round, md5(string_agg(r::VARCHAR, chr(30) ORDER BY agency_id)) AS digest
+        FROM "{ranking}" AS r GROUP BY round
+    """  # noqa: S608 our own names
