@@ -30,6 +30,7 @@ from oracle_events import (
 )
 from oracle_facts import NOT_APPLICABLE, NOT_PROVIDED, Declared, Told, Visit, find_declared, find_visits
 
+DIGITAL = ("portal", "mobile_app", "national_window")
 Table = dict[tuple[str, ...], dict[str, Any]]
 
 
@@ -40,6 +41,7 @@ class Tables:
     transactions: Table = field(default_factory=dict)
     channel_share: Table = field(default_factory=dict)
     periods: Table = field(default_factory=dict)
+    take_up: Table = field(default_factory=dict)
     inquiries: Table = field(default_factory=dict)
     reasons: Table = field(default_factory=dict)
 
@@ -55,6 +57,10 @@ def percentile(values: Sequence[int], share: Fraction) -> float:
 
 def people(members: Iterable[Row]) -> int:
     return len({member["pid"] for member in members if member.get("pid") is not None})
+
+
+def was_helped(event: Row) -> bool:
+    return event["channel"] == "counter_office" or event.get("assisted_by") in ("counter_office", "call_centre")
 
 
 def compute(events: Sequence[Row], agencies: Sequence[Row], places: Sequence[Row]) -> Tables:
@@ -126,6 +132,8 @@ class _Calendar:
                     tables.visits[key] = self._visits(cell, month)
                 tables.transactions[key] = self._transactions(cell, month)
                 tables.channel_share[key] = self._share(cell, month)
+                if cell[2] == ALL:
+                    tables.take_up[key] = self._take_up(cell, month)
         for (first, last), values in self.declared.items():
             if first == last:
                 for cell, value in values.items():
@@ -210,6 +218,31 @@ class _Calendar:
             "users_share": active / all_active if all_active else NOT_APPLICABLE,
             "users_share_keys": active,
         }
+
+    def _take_up(self, cell: Cell, month: int) -> dict[str, Any]:
+        completed = self.completed[(cell, month)]
+        digital = [event for event in completed if event["channel"] in DIGITAL]
+        other = [event for event in completed if event["channel"] not in DIGITAL]
+        helped = [event for event in other if was_helped(event)]
+        neither = [event for event in other if not was_helped(event)]
+        keys = min(people(part) for part in (digital, other) if part or part is digital)
+        groups = [digital + helped] + [part for part in (helped, neither) if part]
+        helped_keys = min(people(part) for part in groups)
+        row: dict[str, Any] = {"completed": len(completed), "completed_keys": self._completed_by(cell, month)}
+        said = self.declared.get((month, month), {})
+        untold = any(
+            said[one].value == NOT_PROVIDED and not self.completed.get((one, month))
+            for one in said
+            if one[:2] == cell[:2] and one[2] != ALL
+        )
+        for count, take_up, part, persons in (
+            ("digital", "digital_take_up", digital, keys),
+            ("digital_or_assisted", "digital_take_up_assisted", digital + helped, helped_keys),
+        ):
+            share: Any = len(part) / len(completed) if completed else NOT_APPLICABLE
+            row |= {count: len(part), f"{count}_keys": persons}
+            row |= {take_up: NOT_PROVIDED if untold else share, f"{take_up}_keys": persons}
+        return row
 
     def _periods(self, tables: Tables) -> None:
         windows: dict[str, tuple[int, int]] = {}

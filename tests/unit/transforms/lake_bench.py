@@ -105,6 +105,7 @@ def expected(events: Sequence[Mapping[str, Any]], catalogue: Any) -> dict[str, A
         "monthly_transactions": tables.transactions,
         "monthly_channel_share": tables.channel_share,
         "period_totals": tables.periods,
+        "monthly_digital_take_up": tables.take_up,
         "inquiries": tables.inquiries,
         "reasons_in_person": tables.reasons,
     }
