@@ -199,11 +199,15 @@ def compliance(catalogue: Any, today: dt.date, probes: Sequence[dt.date]) -> dic
     """(mandate_id, scope_id, probe) to how the mandate stands on that day, where it has begun and binds somebody."""
     world = World(catalogue.agencies, catalogue.places)
     opened = opened_on(catalogue.agencies, catalogue.services, today)
-    first_days = {scope: min(days) for scope, days in histories(catalogue, today).items()}
+    history = histories(catalogue, today)
     found: dict[tuple[Any, ...], str] = {}
     for mandate in sorted(catalogue.mandates, key=lambda row: row["valid_from"] or dt.date.min):
         begins, ends = mandate["valid_from"] or opened, mandate["valid_to"] or dt.date.max
-        bound = {scope_id: day for (scope, scope_id), day in first_days.items() if scope == mandate["scope"]}
+        bound = {
+            scope_id: day
+            for (scope, scope_id), days in history.items()
+            if scope == mandate["scope"] and (day := _first_listed(days, begins, ends)) is not None
+        }
         bound |= {"IR": begins} if mandate["scope"] == "national" else {}
         for scope_id, first_day in bound.items():
             for probe in probes:
@@ -215,6 +219,15 @@ def compliance(catalogue: Any, today: dt.date, probes: Sequence[dt.date]) -> dic
                     late = mandate["due"] is not None and mandate["due"] <= ends and probe > mandate["due"]
                     found[(mandate["mandate_id"], scope_id, probe)] = _judged(mandate, services, late)
     return found
+
+
+def _first_listed(days: Mapping[dt.date, Sequence[Row]], begins: dt.date, ends: dt.date) -> dt.date | None:
+    """When the services began that were listed first between two days; None where none were."""
+    starts = sorted(days)
+    for start, following in zip(starts, [*starts[1:], dt.date.max], strict=True):
+        if days[start] and start <= ends and following > begins:
+            return start
+    return None
 
 
 def _judged(mandate: Row, services: Sequence[Row], late: bool) -> str:

@@ -6,7 +6,8 @@
 --              changes (mandated_measures; evaluation_calendar for the rounds held of those that were due), and the day after
 --              due; $today at most, and only days on which the mandate is valid, but for the day after due: a mandate that
 --              ends when it is due is overdue then
--- Counts       for each scope of the mandate's kind, once it has services or the measure has a number; the nation always
+-- Counts       for each scope of the mandate's kind that has services, or a number of the measure, while the mandate is valid,
+--              from then on; for the nation always
 -- Leaves out   mandates that ended before they were due are never overdue; those for single services have no rows
 -- Not          a judgement between the two thresholds: met asks for the lower one. For evaluation_round_every_months the
 --              mandate's own number is months, so the threshold here is 1: every round that was due
@@ -69,37 +70,48 @@ known_until AS (
     FROM known
 ),
 
-present AS (
+listed AS (
     SELECT
         scope,
         scope_id,
-        MIN(as_of) AS present_from
+        services,
+        as_of,
+        COALESCE(
+            LEAD(as_of) OVER (PARTITION BY scope, scope_id ORDER BY as_of), DATE '9999-12-31'
+        ) AS listed_before
     FROM service_levels_v1
-    GROUP BY scope, scope_id
 ),
 
 bound AS (
     SELECT
         m.mandate_id,
         m.valid_from,
-        p.scope_id,
-        p.present_from
+        l.scope_id,
+        l.as_of AS bound_from
     FROM mandates AS m
-    INNER JOIN present AS p ON m.scope = p.scope
+    INNER JOIN listed AS l ON m.scope = l.scope AND m.starts_on < l.listed_before AND m.valid_before > l.as_of
+    WHERE l.services > 0
     UNION ALL
     SELECT
         m.mandate_id,
         m.valid_from,
         k.scope_id,
-        k.as_of AS present_from
+        k.as_of AS bound_from
     FROM mandates AS m
-    INNER JOIN known AS k ON m.mandate_id = k.mandate_id AND m.measure = k.measure AND m.scope = k.scope
+    INNER JOIN known_until AS k
+        ON
+            m.mandate_id = k.mandate_id
+            AND m.measure = k.measure
+            AND m.scope = k.scope
+            AND m.starts_on < k.known_before
+            AND m.valid_before > k.as_of
+    WHERE k.value_status <> 'not_applicable'
     UNION ALL
     SELECT
         mandate_id,
         valid_from,
         'IR' AS scope_id,
-        starts_on AS present_from
+        starts_on AS bound_from
     FROM mandates
     WHERE scope = 'national'
 ),
@@ -109,7 +121,7 @@ bound_once AS (
         mandate_id,
         valid_from,
         scope_id,
-        MIN(present_from) AS present_from
+        MIN(bound_from) AS bound_from
     FROM bound
     GROUP BY mandate_id, valid_from, scope_id
 ),
@@ -118,10 +130,9 @@ duties AS (
     SELECT
         m.*,
         b.scope_id,
-        GREATEST(m.starts_on, b.present_from) AS first_day
+        GREATEST(m.starts_on, b.bound_from) AS first_day
     FROM mandates AS m
     INNER JOIN bound_once AS b ON m.mandate_id = b.mandate_id AND m.valid_from = b.valid_from
-    WHERE GREATEST(m.starts_on, b.present_from) < m.valid_before
 ),
 
 days AS (
