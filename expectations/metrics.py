@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from warehouse.connection import Connection
 
 SHOWN_ROWS = 5
-_KEYS = ("calendar", "month", "period", "scope", "scope_id", "channel")
+_KEYS = (
+    "calendar",
+    "month",
+    "period",
+    "scope",
+    "scope_id",
+    "channel",
+    "reason",
+    "reported_by",
+    "agency_id",
+    "counterpart_agency_id",
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,18 @@ class Rule:
     fa: str
 
 
-_ALL = ("monthly_users", "monthly_visits", "monthly_transactions", "monthly_channel_share", "period_totals")
+_SCOPED = (
+    "monthly_users",
+    "monthly_visits",
+    "monthly_transactions",
+    "monthly_channel_share",
+    "monthly_digital_take_up",
+    "reasons_in_person",
+    "period_totals",
+)
+_ALL = (*_SCOPED, "inquiries")
 # Tables whose rows follow the events alone; declared figures give monthly_transactions rows of their own.
-_DENSE = ("monthly_users", "monthly_visits", "monthly_channel_share")
+_DENSE = ("monthly_users", "monthly_visits", "monthly_channel_share", "monthly_digital_take_up")
 RULES = (
     Rule(
         "shares_sum_to_one",
@@ -127,8 +147,47 @@ RULES = (
         "هر خانه یک ردیف دارد",
     ),
     Rule(
+        "reasons_sum_to_one",
+        ("reasons_in_person",),
+        "SELECT calendar, month, scope, scope_id, channel, reported_by FROM {table} WHERE share_status = 'value' "
+        "GROUP BY calendar, month, scope, scope_id, channel, reported_by HAVING abs(sum(share) - 1) > 1e-9",
+        "The reasons' shares of a row group add up to 1",
+        "سهم دلایل در هر گروه روی هم یک است",
+    ),
+    Rule(
+        "reasons_known",
+        ("reasons_in_person",),
+        "SELECT * FROM {table} WHERE reason NOT IN ({reasons}) OR reported_by NOT IN ({tellers})",
+        "Reasons for coming in person and their tellers come from their closed lists",
+        "دلیل مراجعه حضوری و گوینده آن از فهرست‌های مجازند",
+    ),
+    Rule(
+        "take_up_in_order",
+        ("monthly_digital_take_up",),
+        "SELECT * FROM {table} WHERE digital > digital_or_assisted OR digital_or_assisted > completed "
+        "OR digital_take_up_assisted > 1",
+        "Digital take-up is not above the one with help, neither above 1",
+        "سهم دیجیتال از سهم با کمک بیشتر نیست و هیچ‌یک از یک بیشتر نیست",
+    ),
+    Rule(
+        "online_share_of_what_was_told",
+        ("inquiries",),
+        "SELECT * FROM {table} WHERE online_share NOT BETWEEN 0 AND 1 "
+        "OR (online_share_status = 'value' AND (online IS NULL OR paper IS NULL))",
+        "The online share lies between 0 and 1, and is not told where paper or online inquiries are not",
+        "سهم برخط میان صفر و یک است و جایی که یکی از دو عدد نباشد گفته نمی‌شود",
+    ),
+    Rule(
+        "declared_as_much_as_was_told",
+        ("monthly_transactions", "period_totals"),
+        "SELECT * FROM {table} WHERE declared_provided > declared_applicable "
+        "OR (declared_provided_status = 'value' AND (declared_provided > 0) <> (declared_status = 'value'))",
+        "A declared figure rests on at least one number, and on no more than apply",
+        "رقم خوداظهاری دست‌کم بر یک عدد تکیه دارد و نه بر بیش از آنچه موضوع دارد",
+    ),
+    Rule(
         "codes_known",
-        _ALL,
+        _SCOPED,
         "SELECT * FROM {table} WHERE channel NOT IN ({channels}) OR scope NOT IN ({scopes}) "
         "OR calendar NOT IN ('jalali', 'gregorian')",
         "Channels, scopes and calendars come from their closed lists",
@@ -245,6 +304,8 @@ def _filled(rule: Rule, table: str, keys: tuple[str, ...], measures: Mapping[str
         keys=", ".join(keys),
         channels=listed("channel", "all"),
         scopes=listed("scope"),
+        reasons=listed("reason_in_person"),
+        tellers=listed("reported_by"),
         negative=" OR ".join(f"{measure} < 0" for measure in measures),
         unclear=" OR ".join(
             f"({measure}_status IS NULL OR ({measure} IS NOT NULL) <> ({measure}_status = 'value') "

@@ -289,6 +289,7 @@ def _forget_facts(connection: Connection) -> None:
         SELECT m.calendar, m.month_no FROM dim_month AS m
         JOIN (
             SELECT calendar, month FROM monthly_users_v1 UNION SELECT calendar, month FROM monthly_transactions_v1
+            UNION SELECT calendar, month FROM inquiries_v1 UNION SELECT calendar, month FROM reasons_in_person_v1
         ) AS t ON t.calendar = m.calendar AND t.month = m.month
         EXCEPT SELECT calendar, month_no FROM ops_pending_months
     """)

@@ -17,6 +17,17 @@ def good(build):
             build.put("monthly_transactions", month, channel, received=9, completed=8, accepted=8, reject_rate=0.0)
             cell = {"transactions": 8 * share, "total_transactions": 8, "share": share, "users_share": 0.5}
             build.put("monthly_channel_share", month, channel, **cell)
+        take_up = {"digital": 6, "digital_or_assisted": 7, "digital_take_up": 0.75, "digital_take_up_assisted": 0.875}
+        build.put("monthly_digital_take_up", month, completed=8, **take_up)
+        for reason, share in (("no_access", 0.75), ("other", 0.25)):
+            named = {"reason": reason, "reported_by": "citizen", "rank": 1 + (share < 0.5)}
+            build.put("reasons_in_person", month, transactions=8 * share, total_transactions=8, share=share, **named)
+        build.run(
+            "INSERT INTO inquiries_v1 BY NAME SELECT 'jalali' AS calendar, $month AS month, 'tax' AS agency_id, "
+            "'all' AS counterpart_agency_id, 3 AS online, 'value' AS online_status, NULL AS paper, "
+            "'not_provided' AS paper_status, NULL AS online_share, 'not_provided' AS online_share_status",
+            {"month": month},
+        )
     build.put("period_totals", "1399-Q1", active_users=30, days=93)
     return build
 
@@ -41,6 +52,20 @@ def test_a_good_build_passes(settings, good):
         ("number_or_reason", "monthly_visits", "SET visits = NULL WHERE channel = 'paper'"),
         ("months_without_holes", "monthly_visits", "SET month = '1399-03' WHERE month = '1399-02'"),
         ("rows_are_unique", "monthly_users", "SET month = '1399-01'"),
+        ("reasons_sum_to_one", "reasons_in_person", "SET share = 0.26 WHERE reason = 'other'"),
+        ("reasons_known", "reasons_in_person", "SET reason = 'rain' WHERE reason = 'other'"),
+        ("take_up_in_order", "monthly_digital_take_up", "SET digital = 8"),
+        (
+            "online_share_of_what_was_told",
+            "inquiries",
+            "SET online_share = 1, online_share_status = 'value' WHERE month = '1399-02'",
+        ),
+        (
+            "declared_as_much_as_was_told",
+            "monthly_transactions",
+            "SET declared_provided = 2, declared_provided_status = 'value', declared_applicable = 1, "
+            "declared_applicable_status = 'value', declared = 5, declared_status = 'value'",
+        ),
         ("every_row_has_its_total", "monthly_users", "SET scope_id = 'XX' WHERE channel = 'paper'"),
     ],
 )
