@@ -86,6 +86,7 @@ def show(
 ) -> None:
     """The rows of a table with every version, or those valid on a day; blank is what nobody told."""
     from catalogue.read import chosen, current
+    from catalogue.tables import tables
 
     rows = chosen(current(Settings.load()), table, ids or (), as_of)
     if as_json:
@@ -97,7 +98,10 @@ def show(
     from rich.table import Table
 
     told = [name for name in rows[0] if name != "loaded_at" and any(row[name] is not None for row in rows)]
-    shown = Table(*told)
+    shown = Table()
+    for name in told:
+        # An id cut short is none: keys keep their line, and anything else folds.
+        shown.add_column(name, overflow="fold", no_wrap=name in tables()[table].key)
     for row in rows:
         shown.add_row(*("" if row[name] is None else str(row[name]) for name in told))
     data.print(shown)

@@ -109,6 +109,7 @@ def test_a_table_is_shown_with_its_versions_or_as_of_a_day(two_versions):
     shown = two_versions("catalogue", "show", "places", "--as-of", "2020-06-01")
     assert "قم" in shown.stdout
     assert "2019-12-31" not in shown.stdout
+    assert "…" not in shown.stdout
 
 
 @pytest.mark.parametrize(
