@@ -133,6 +133,31 @@ def test_observed_levels_add_up_month_by_month(shown: tuple[LakeBench, list[Even
     assert {row["agrees"] for (name, _), row in found.items() if name == "s3"} == {None}
 
 
+def test_thirty_observations_and_ninety_five_percent_decide(bench: LakeBench) -> None:
+    smart = {"human_steps": 0, "documents_requested": 0, "duration_seconds": 60}
+    shapes = {  # observations, of them without a visit, of these smart, the level
+        "few": (29, 29, 29, "unknown"),
+        "enough": (30, 30, 30, "smart"),
+        "visits": (100, 94, 94, "partial"),
+        "hardly": (100, 95, 95, "smart"),
+        "waits": (100, 100, 94, "full"),
+    }
+    events = [
+        completed(f"{name}-{number}", "2020-04-10", service_id=name)
+        | smart
+        | {"in_person_steps": int(number >= without), "human_steps": int(number >= of_them)}
+        for name, (count, without, of_them, _) in shapes.items()
+        for number in range(count)
+    ]
+    bench.land("b1", events)
+    with bench.build() as connection:
+        found = {row["service_id"]: row for row in rows(bench, connection, "service_observations")}
+    assert {name: found[name]["observed_level"] for name in shapes} == {
+        name: shape[3] for name, shape in shapes.items()
+    }
+    assert found["waits"]["smart_share"] == pytest.approx(94 / 100)
+
+
 def test_a_desk_is_judged_over_the_services_it_lists_on_the_day(shown: tuple[LakeBench, list[Event]]) -> None:
     bench, events = shown
     with bench.build() as connection:

@@ -330,6 +330,8 @@ def test_an_expected_agency_that_never_spoke_has_a_row_from_the_first_day_it_is_
     bench.catalogue.agencies += [
         young | {"valid_from": on(2), "valid_to": on(4)},
         young | {"agency_id": "ever", "valid_from": None, "valid_to": None},
+        young | {"agency_id": "past", "valid_from": None, "valid_to": on(-1)},
+        young | {"agency_id": "past", "valid_from": on(0), "valid_to": None, "expected_to_report": False},
         young | {"agency_id": "free", "valid_from": None, "valid_to": None, "expected_to_report": None},
     ]
     bench.land("b1", [completed("e1", on(0).isoformat()), completed("e2", on(6).isoformat())])
@@ -341,6 +343,7 @@ def test_an_expected_agency_that_never_spoke_has_a_row_from_the_first_day_it_is_
             ("never", "no_heartbeat", "not_provided")
         }
         assert status(bench, connection, "free") == []
+        assert status(bench, connection, "past") == []
 
 
 def test_an_agency_has_no_row_after_its_last_valid_day(bench: LakeBench) -> None:
