@@ -116,7 +116,8 @@ def _counted(table: str, measure: str, row: Row) -> Asked:
     if measure == "registered_users":
         start = None
     columns = {}
-    if row.get("channel", "all") != "all" and measure not in _OVER_ALL_CHANNELS:
+    over_all = measure in _OVER_ALL_CHANNELS and table != "reasons_in_person"
+    if row.get("channel", "all") != "all" and not over_all:
         columns["channel"] = row["channel"]
     if table == "reasons_in_person" and measure == "transactions":
         columns["reason_in_person"] = row["reason"]

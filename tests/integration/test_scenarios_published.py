@@ -1,10 +1,16 @@
 """The five reports' figures, from events through the broker to the published tables of one home."""
 
 import datetime as dt
+import hashlib
+from pathlib import Path
 
 import pytest
-from five_reports import compliance, home_of_all, newest
+from five_reports import SCALE, compliance, home_of_all, newest
 
+from provenance.check import check
+from provenance.claim_files import read, shipped
+from provenance.explain import explain
+from provenance.figures import PublishedTables
 from warehouse.published import open_published
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -13,9 +19,33 @@ IN_KHORDAD_1397, IN_SHAHRIVAR_1399, IN_SHAHRIVAR_1402 = "2018-05-20", "2020-09-2
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    with home_of_all(tmp_path_factory.mktemp("scenarios")) as settings, open_published(settings, "analyst") as tables:
+def home(tmp_path_factory):
+    with home_of_all(tmp_path_factory.mktemp("scenarios")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def published(home):
+    with open_published(home, "analyst") as tables:
         yield tables
+
+
+# What the texts claim, and where a figure comes from
+
+
+def test_every_claim_of_the_five_texts_is_what_its_file_says(published):
+    outcomes = [one for path in shipped() for one in check(read(path), PublishedTables(published, float(SCALE)))]
+    assert not [(one.claim.id, one.verdict) for one in outcomes if not one.is_expected]
+
+
+def test_a_figure_is_explained_down_to_offsets_and_files_and_counts_up_again(home):
+    explained = explain(home, "period_totals", {"period": "1399-H1", "scope_key": "province:qom"}, "completed")
+    (events,) = explained["inputs"]["events"]
+    assert events["recounts"] == [{"measure": "completed", "published": 2_300, "recounted": 2_300, "matches": True}]
+    for parts in ("partitions", "batches", "files"):
+        assert sum(part["events"] for part in events[parts]) == 2_300
+    for file in events["files"]:
+        assert hashlib.sha256(Path(file["path"]).read_bytes()).hexdigest() == file["sha256"]
 
 
 # Qom province, first half of 1399
