@@ -290,9 +290,13 @@ def follow_held(connection: Connection) -> None:
     """held_scopes: what the batches in front of a closed gate would add to."""
     held = _fact("held_scopes")
     keep(connection, "chg_held", "SELECT batch_id, agency_id FROM chg_verdicts WHERE verdict = 'held'")
-    point(connection, "stg_counted", models("staging")["stg_counted"].query.replace("ops_counted", "chg_held"))
+    counted, inquiries = (
+        models("staging")[name].query.replace("ops_counted", "chg_held") for name in ("stg_counted", "stg_inquiries")
+    )
+    point(connection, "stg_counted", counted)
     connection.execute("DELETE FROM held_scopes")
     if count(connection, "chg_held"):
         keep(connection, "chg_held_events", models("staging")["stg_events"].query)
         point(connection, "stg_held", "SELECT * FROM chg_held_events")
+        keep(connection, "stg_held_inquiries", inquiries)
         connection.execute(f"INSERT INTO held_scopes {held.selection}")

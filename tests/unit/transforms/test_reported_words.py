@@ -77,6 +77,8 @@ def test_an_inquiry_of_a_batch_that_is_withdrawn_leaves_with_it(bench: LakeBench
         bench.land("b2", [inquiry("p1", "2020-05-10", "paper")], verdict="held")
         bench.update(connection)
         assert "1399-02" not in paper_by_month(connection)
+        held = connection.execute("SELECT month, scope, scope_id FROM held_scopes WHERE calendar = 'jalali'").fetchall()
+        assert held == [("1399-02", "agency", "deeds")]
         bench.judge("b2", ["deeds"], "released")
         bench.update(connection)
         assert paper_by_month(connection)["1399-02"] == "1"

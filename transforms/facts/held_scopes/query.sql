@@ -1,6 +1,6 @@
 -- Which months of which scopes miss a batch that the gate holds.
 --
--- Definition   scopes of the events that would count if the batch were released
+-- Definition   scopes of the events that would count if the batch were released; of an inquiry, its agency's
 -- Grain        one row per (calendar, month, scope, scope_id, agency_id)
 -- Counts       batches whose latest verdict is held
 -- Leaves out   batches not judged yet, tests, retracted events
@@ -20,6 +20,13 @@ WITH scoped AS (
             {'scope': 'service', 'scope_id': service_id}
         ]) AS place
     FROM stg_held
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        agency_id,
+        {'scope': 'agency', 'scope_id': agency_id} AS place
+    FROM stg_held_inquiries
 )
 
 SELECT DISTINCT
