@@ -58,6 +58,16 @@ class Model:
         return self.folder.name
 
     @property
+    def metric(self) -> str:
+        """What it measures. The folder of an older version that is kept beside the newest is ``<metric>@<version>``."""
+        return self.name.partition("@")[0]
+
+    @property
+    def published(self) -> str:
+        """The name readers know: the newest version has the metric's own, an older one carries its number."""
+        return self.name.replace("@", "_v")
+
+    @property
     def version(self) -> int | None:
         """A metric's version; None for facts and dimensions, which are rebuilt and never compared."""
         found = self.contract.get("version")
@@ -71,7 +81,7 @@ class Model:
     @property
     def table(self) -> str:
         """The physical table: a metric's carries its version, ``monthly_users_v1``."""
-        return self.name if self.version is None else f"{self.name}_v{self.version}"
+        return self.metric if self.version is None else f"{self.metric}_v{self.version}"
 
     @property
     def grain(self) -> tuple[str, ...]:

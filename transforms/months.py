@@ -46,7 +46,7 @@ def refresh_pending_periods(connection: Connection) -> int:
 def _replace(connection: Connection, months: Sequence[Month], *, periods_now: bool) -> None:
     (calendar,) = {month.calendar for month in months}
     _ask_for(connection, months)
-    monthly = [model for model in models("metrics").values() if model.name != PERIODS]
+    monthly = [model for model in models("metrics").values() if model.metric != PERIODS]
     for place, model in enumerate(monthly):
         _replace_rows(connection, model, calendar, "month IN (SELECT month FROM run_months)")
         if place == len(monthly) // 2:
@@ -73,14 +73,20 @@ def _replace(connection: Connection, months: Sequence[Month], *, periods_now: bo
         EXCEPT SELECT calendar, period FROM ops_pending_periods
     """)
     # A range that nobody declares any more leaves with the month that noted it.
-    connection.execute(
-        """DELETE FROM period_totals_v1 WHERE calendar = $calendar AND period LIKE '%/%'
-        AND period NOT IN (SELECT period FROM fct_declared_cells WHERE calendar = $calendar)""",
-        {"calendar": calendar},
-    )
+    for model in _by_period():
+        connection.execute(
+            f"""DELETE FROM "{model.table}" WHERE calendar = $calendar AND period LIKE '%/%'
+            AND period NOT IN (SELECT period FROM fct_declared_cells WHERE calendar = $calendar)""",  # noqa: S608 our own
+            {"calendar": calendar},
+        )
     evaluation.outdate(connection)
     if periods_now:
         _periods(connection, calendar, None)
+
+
+def _by_period() -> list[Model]:
+    """The versions of the metric that has rows by period."""
+    return [model for model in models("metrics").values() if model.metric == PERIODS]
 
 
 def _ask_for(connection: Connection, months: Iterable[Month]) -> None:
@@ -145,8 +151,8 @@ def _periods(connection: Connection, calendar: str, periods: Sequence[str] | Non
         """SELECT DISTINCT window_no, first_busy AS first_no, last_busy AS last_no
         FROM run_periods WHERE window_no IS NOT NULL""",
     )
-    model = models("metrics")[PERIODS]
-    _replace_rows(connection, model, calendar, "period IN (SELECT period FROM chg_periods)")
+    for model in _by_period():
+        _replace_rows(connection, model, calendar, "period IN (SELECT period FROM chg_periods)")
     connection.execute(
         "DELETE FROM ops_pending_periods WHERE calendar = $calendar AND period IN (SELECT period FROM chg_periods)",
         {"calendar": calendar},

@@ -116,7 +116,7 @@ def describe_published(connection: Connection) -> None:
             connection.execute(
                 "INSERT INTO ops_published VALUES ($name, $built, $shelf, $contract, $query)",
                 {
-                    "name": model.name,
+                    "name": model.published,
                     "built": model.table,
                     "shelf": shelf,
                     "contract": json.dumps(model.contract, ensure_ascii=False, default=str),

@@ -47,6 +47,11 @@ class MetricTable:
         return next((name for name in self.keys if name in _TIME_KEYS), None) if self.shelf == "metrics" else None
 
     @property
+    def metric(self) -> str:
+        """What it measures, whatever the version: ``monthly_visits`` for ``monthly_visits_v1`` too."""
+        return str(self.contract.get("metric", self.name))
+
+    @property
     def is_monthly(self) -> bool:
         """True for a table by month; another dated table is by period."""
         return self.time_key == "month"

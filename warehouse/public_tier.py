@@ -53,14 +53,14 @@ def public_select(table: MetricTable, source: str, users: str | None, k: int) ->
     for measure in (*table.measures, *(value for value in table.values if value not in table.measures)):
         # A derived measure is no number of its own where its base is withheld, whatever its status says.
         parts = [too_few[base] for base in _bases(table, measure) if base in too_few and base != measure]
-        if (table.name, measure) in _WITHHELD:
-            parts.append(_WITHHELD[table.name, measure].format(k=int(k)))
+        if (table.metric, measure) in _WITHHELD:
+            parts.append(_WITHHELD[table.metric, measure].format(k=int(k)))
         if parts:
             hidden[measure] = " OR ".join([*([hidden[measure]] if measure in hidden else []), *parts])
-    if table.name == "monthly_channel_share" and "users_share" in hidden:
+    if table.metric == "monthly_channel_share" and "users_share" in hidden:
         # Not applicable means that nobody was active in any channel: a zero that rests on nobody.
         hidden["users_share"] += " OR own.users_share_status = 'not_applicable'"
-    if table.name == "monthly_visits" and users is not None and "visits_per_active_user" in hidden:
+    if table.metric == "monthly_visits" and users is not None and "visits_per_active_user" in hidden:
         joins = f"LEFT JOIN {users} AS users USING (calendar, month, scope, scope_id, channel)"
         hidden["visits_per_active_user"] += f" OR coalesce(users.active_users_keys, 0) < {k}"
     if table.time_key is not None:
@@ -81,13 +81,13 @@ def _bases(table: MetricTable, measure: str) -> list[str]:
     """The measures that ``measure`` is computed from: by its contract's numerator and denominator, and by our list."""
     spec = table.spec(measure)
     named = _WORD.findall(f"{spec.get('numerator', '')} {spec.get('denominator', '')}")
-    return [*_TOGETHER.get((table.name, measure), ()), *named]
+    return [*_TOGETHER.get((table.metric, measure), ()), *named]
 
 
 def _too_few(table: MetricTable, measure: str, k: int) -> str:
     parts = [f"own.{measure}_status = 'value'", f"coalesce(own.{measure}_keys, 0) < {int(k)}"]
     if measure not in _OF_ALL_CHANNELS and table.time_key is not None:
         parts.append(f"NOT (own.channel_is_foreign AND own.{quoted(measure)} = 0)")
-    if table.name in _DECLARED_ROWS:
-        parts.append(f"NOT ({_DECLARED_ROWS[table.name]})")
+    if table.metric in _DECLARED_ROWS:
+        parts.append(f"NOT ({_DECLARED_ROWS[table.metric]})")
     return f"({' AND '.join(parts)})"
