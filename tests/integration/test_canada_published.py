@@ -50,9 +50,14 @@ def departments():
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
+def settings(tmp_path_factory):
     home = tmp_path_factory.mktemp("canada")
-    settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    return Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+
+
+@pytest.fixture(scope="module")
+def published(settings):
+    home = settings.home
     initialise(settings)
     try:
         local.up(settings)
@@ -120,3 +125,61 @@ def test_monthly_shares_of_the_year_add_up_to_one(published):
     rows = published.execute(query).fetchall()
     assert len({month for month, _, _ in rows}) == 12
     assert all(abs(total - 1) < 1e-9 for _, _, total in rows)
+
+
+POINTS = (
+    "os_account_registration",
+    "os_authentication",
+    "os_application",
+    "os_decision",
+    "os_issuance",
+    "os_issue_resolution_feedback",
+)
+
+
+@pytest.fixture(scope="module")
+def end_to_end(departments):
+    """Services, and those electronic end to end, of each department, by the file's own rule."""
+    counts = {agency: [0, 0] for agency in departments}
+    with FILE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            applicable = [row[point] for point in POINTS if row[point] != "NA"]
+            counts[row["owner_org"].lower()][0] += 1
+            counts[row["owner_org"].lower()][1] += bool(applicable) and all(point == "Y" for point in applicable)
+    return counts
+
+
+def test_every_departments_electronic_share_follows_the_files_rule(end_to_end, published):
+    query = """
+        SELECT scope_id, services, "full" + smart, electronic_share FROM marts.service_levels
+        WHERE scope = 'agency' QUALIFY as_of = max(as_of) OVER (PARTITION BY scope_id)
+    """
+    found = {agency: rest for agency, *rest in published.execute(query).fetchall()}
+    assert len(end_to_end) == 41
+    for agency, (services, electronic) in end_to_end.items():
+        assert found[agency][:2] == [services, electronic], agency
+        assert found[agency][2] == pytest.approx(electronic / services, rel=1e-12), agency
+
+
+def test_completeness_tells_how_many_of_the_applicable_services_gave_a_number(departments, published):
+    query = f"""
+        SELECT scope_id, channel, declared_provided, declared_applicable FROM marts.period_totals
+        WHERE calendar = 'gregorian' AND period = '{YEAR}' AND scope = 'agency' AND channel IN ('portal', 'phone')
+    """
+    rows = published.execute(query).fetchall()
+    assert {agency for agency, *_ in rows} == set(departments)
+    for agency, channel, provided, applicable in rows:
+        cells = departments[agency][channel]
+        assert applicable == sum(cell != "NA" for cell in cells), (agency, channel)
+        assert provided == sum(cell not in ("NA", "ND") for cell in cells), (agency, channel)
+
+
+def test_not_provided_and_not_applicable_stay_apart_to_the_public_file(departments, published, settings):
+    with (settings.published / "public" / "csv" / "period_totals.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["scope"] == "agency" and row["period"] == YEAR]
+    found = {(row["scope_id"], row["channel"]): (row["declared"], row["declared_status"]) for row in rows}
+    for agency, channels in departments.items():
+        for channel in CHANNELS:
+            wanted = told(channels[channel])
+            expected = ("", wanted) if isinstance(wanted, str) else (str(wanted), "value")
+            assert found[agency, channel] == expected, (agency, channel)
