@@ -71,7 +71,7 @@ def check(
         for claims, found in zip(files, outcomes, strict=True):
             _print_claims(claims, found)
     surprises = [outcome for found in outcomes for outcome in found if not outcome.is_expected]
-    note(f"{sum(map(len, outcomes))} claims, {len(surprises)} with another verdict than expected")
+    note(f"claims: {sum(map(len, outcomes))}, with another verdict than expected: {len(surprises)}")
     if surprises:
         names = ", ".join(outcome.claim.id for outcome in surprises[:5])
         raise MizanError(f"not as expected: {names}", hint="mizan claim check FILE --json says what was found")
