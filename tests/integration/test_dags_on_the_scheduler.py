@@ -153,22 +153,34 @@ def test_a_backfill_changes_no_number_and_makes_no_version(stack: Stack) -> None
 
 
 def test_each_round_of_the_evaluation_is_a_task_of_its_own(stack: Stack, tmp_path: Path) -> None:
+    columns = "agency_id,name_fa,name_en,parent_id,level,province,district,expected_to_report,valid_from,valid_to"
+    (tmp_path / "agencies.csv").write_text(f"{columns}\nassessed-body,,,,,,,,,\n")
     columns = "framework_version,indicator,name_fa,name_en,weight,announced_on"
     (tmp_path / "frameworks.csv").write_text(f"{columns}\nv1,web_presence,,,1,\n")
     columns = "round,assessed_to,score,agency_id,framework_version,indicator,scope,method"
-    rows = [f"{name},{ended},{score},qom-tax,v1,web_presence,full,desk,,,," for name, ended, score in ROUNDS]
+    rows = [f"{name},{ended},{score},assessed-body,v1,web_presence,full,desk,,,," for name, ended, score in ROUNDS]
     blank = "assessed_from,release_on,evaluator,scope_reason"
     (tmp_path / "assessments.csv").write_text("\n".join([f"{columns},{blank}", *rows]) + "\n")
     stack.mizan("catalogue", "load", str(tmp_path))
     run = stack.airflow.trigger("evaluate_agencies", {"round": None})
     assert stack.airflow.wait_for_run("evaluate_agencies", run) == "success"
-    tasks = stack.airflow.task_instances("evaluate_agencies", run)
-    assert {task["rendered_map_index"] for task in tasks if task["task_id"] == "evaluate_round"} == {"r1", "r2"}
+    # The day's own run, which starts with the scheduler, may have come first and left nothing to do.
+    runs = [one["dag_run_id"] for one in stack.airflow.runs("evaluate_agencies")]
+    assert sorted(name for one in runs for name in _rounds(stack, one)) == ["r1", "r2"]
     found = "SELECT round, score, growth_points FROM marts.agency_ranking ORDER BY round"
-    stack.until(lambda: stack.value(found) == [("r1", 20.0, None), ("r2", 30.0, 10.0)], "the ranking")
+    stack.until(
+        lambda: stack.version() and stack.value(found) == [("r1", 20.0, None), ("r2", 30.0, 10.0)], "the ranking"
+    )
     stack.settle()
     run = stack.airflow.trigger("evaluate_agencies", {"round": "r2"})
     assert stack.airflow.wait_for_run("evaluate_agencies", run) == "success"
+    assert _rounds(stack, run) == ["r2"]
+
+
+def _rounds(stack: Stack, run: str) -> list[str]:
+    tasks = stack.airflow.task_instances("evaluate_agencies", run)
+    names = [task["rendered_map_index"] for task in tasks if task["task_id"] == "evaluate_round"]
+    return [name for name in names if name is not None]
 
 
 ROUNDS = (("r1", "2017-09-22", 20), ("r2", "2018-03-20", 30))
