@@ -24,7 +24,8 @@ class DemoScenario:
     scope: str
     scope_id: str
     months: tuple[str, ...]
-    whole: bool = False  # streamed in one go: a year's inventory is one statement
+    whole: bool = False  # streamed in one go: a year's inventory is one statement, a round of evaluation too
+    imported: bool = False  # real data, not told by a scenario
 
     def next_batch(self, streamed: Sequence[str]) -> list[str]:
         """The months that the next run streams; none when all are."""
@@ -33,7 +34,7 @@ class DemoScenario:
 
     def stream(self, batch: Sequence[str], seed: int) -> None:
         """Stream months through the same command that a person would type. Raises MizanError where it fails."""
-        if self.whole:
+        if self.imported:
             call = ["import", "canada-service-inventory", "--as-events"]
         else:
             call = ["simulate", self.name, "--months", f"{batch[0]}/{batch[-1]}", "--seed", str(seed)]
@@ -84,6 +85,7 @@ SCENARIOS = {
             "national",
             "IR",
             ("1396-10", "1396-11", "1396-12", "1397-01", "1397-02"),
+            whole=True,
         ),
         DemoScenario(
             "canada-2023",
@@ -93,6 +95,7 @@ SCENARIOS = {
             "IR",
             (*(f"2023-{number:02d}" for number in range(4, 13)), *(f"2024-{number:02d}" for number in range(1, 4))),
             whole=True,
+            imported=True,
         ),
     )
 }

@@ -25,3 +25,9 @@ def test_the_first_run_streams_a_quarter_and_every_later_one_the_month_after() -
 def test_another_name_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         find("nowhere")
+
+
+def test_a_round_of_evaluation_is_streamed_in_one_go() -> None:
+    chosen = find("national-evaluation-1397")
+    assert chosen.next_batch([]) == list(chosen.months)
+    assert not chosen.imported
