@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from warehouse.connection import Connection
+from warehouse.connection import Connection, in_transaction
 from warehouse.metric_tables import MetricTable, columns_of, quoted
 from warehouse.restated import tables_of
 
@@ -107,6 +107,13 @@ def write(
     Wants ``time_tellings`` and ``vintages`` of this publication. Where the version ``wanted`` is published anew, its
     own passports stand: its figures were made of what was there then.
     """
+    # One commit for all: each is made durable.
+    in_transaction(connection, lambda: _write(connection, tables, lake, now, target))
+
+
+def _write(
+    connection: Connection, tables: Sequence[MetricTable], lake: Mapping[str, Any], now: dt.datetime, target: str
+) -> None:
     typed = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     connection.execute(f"CREATE TABLE {target}.marts.{TABLE} ({typed})")
     _write_definitions(connection, tables, target)
@@ -267,11 +274,15 @@ def _write_table(
 
 
 def _parts(table: MetricTable, measure: str) -> tuple[str, str]:
-    """SQL of a figure's numerator and denominator; a count is its own numerator and has no other part."""
+    """SQL of a figure's numerator and denominator.
+
+    A count is its own numerator; what is no count and names no parts (a median, a score) has neither.
+    """
     spec = table.spec(measure)
     if "numerator" in spec and "denominator" in spec:
         return str(spec["numerator"]), str(spec["denominator"])
-    return _PARTS.get((table.name, measure), (quoted(measure), "NULL"))
+    whole = "NULL" if table.measures[measure] == "DOUBLE" else quoted(measure)
+    return _PARTS.get((table.name, measure), (whole, "NULL"))
 
 
 def _is_by_day(table: MetricTable) -> bool:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from warehouse.published import Manifest
 
 RETRACTED = "ir.egov.event.retracted.v1"
-_LAKE_TABLES = ("events", "quarantine", "verdicts", "catalogue/agencies", "catalogue/places", "catalogue/services")
+_LAKE_TABLES = (
+    *("events", "quarantine", "verdicts", "catalogue/agencies", "catalogue/places", "catalogue/services"),
+    *("catalogue/mandates", "catalogue/frameworks", "catalogue/assessments"),
+)
 _TABLE_COMMENTS = {
     "monthly_users": "Distinct persons a month: active, new in the scope and channel, registered so far. Never add up.",
     "monthly_visits": "Visits a month, in the month of a visit's first event.",

@@ -38,13 +38,14 @@ def agencies(build):
 
 
 def test_a_count_is_its_own_numerator_and_a_ratio_has_both_parts(agencies, settings, look):
-    agencies.put("monthly_transactions", completed=200, reject_rate=0.05)
+    agencies.put("monthly_transactions", completed=200, reject_rate=0.05, duration_p50=86.5)
     agencies.put("monthly_visits", visits=300, visits_per_active_user=2.5)
     agencies.put("monthly_users", active_users=120)
     publish(settings, now=NOW)
     parts = "numerator, denominator, vintage, metric_version"
     assert look(ASKED.format(parts, "monthly_transactions", "completed")) == [(200.0, None, 1, 1)]
     assert look(ASKED.format(parts, "monthly_transactions", "reject_rate")) == [(10.0, 200.0, 1, 1)]
+    assert look(ASKED.format(parts, "monthly_transactions", "duration_p50")) == [(None, None, 1, 1)]
     assert look(ASKED.format(parts, "monthly_visits", "visits_per_active_user")) == [(300.0, 120.0, 1, 1)]
 
 
