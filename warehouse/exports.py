@@ -17,7 +17,7 @@ _FIELD_TYPES = {
     "BIGINT": "integer",
     "INTEGER": "integer",
 }
-# A row for every number of every table: ten times the text of all others together.
+# A row for every number of every table: as text more than twice all others together.
 _PARQUET_ALONE = ("figure_passports",)
 
 
