@@ -17,7 +17,7 @@ from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
-from warehouse.connection import Connection, build_connection, memory_connection
+from warehouse.connection import Connection, build_connection, in_transaction, memory_connection
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
@@ -210,7 +210,8 @@ def _write_tier(
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
         passports.write(connection, tables, lake, now, target="target")
-        snapshot.write_comments(connection, tables, target="target")
+        # Some hundred small statements in one commit, because each commit is made durable.
+        in_transaction(connection, lambda: snapshot.write_comments(connection, tables, target="target"))
         connection.execute("CHECKPOINT target")
     finally:
         connection.execute("DETACH target")

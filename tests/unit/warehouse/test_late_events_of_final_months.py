@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from contracts.reporting_time import parse_month
+from landing.verify import verify
 from warehouse.publish import publish
 from warehouse.release_checks import release_problems
 from warehouse.releases import close
@@ -90,6 +91,16 @@ def test_a_retraction_restates_its_final_month_with_its_own_reason(bench):
     _publish(bench)
     assert _look(bench, STATES)[0] == ("1399-07", "revised", 2)
     assert {reason for (reason,) in _look(bench, "SELECT reason FROM marts.restatements")} == {"retraction"}
+
+
+def test_verify_names_a_release_that_is_not_what_was_signed(bench):
+    cells = bench.settings.home / "releases" / "1399-07-1" / "cells" / "monthly_users.parquet"
+    cells.chmod(0o640)
+    cells.write_bytes(b"something else")
+    proof = verify(bench.settings)
+    found = [(problem.kind, problem.where) for problem in proof.problems if problem.kind.startswith("RELEASE")]
+    assert found == [("RELEASE_DAMAGED", "releases/1399-07-1/cells/monthly_users.parquet")]
+    assert proof.checked["releases"] == 1
 
 
 def test_where_published_versions_are_lost_a_release_still_says_what_was_final(bench):

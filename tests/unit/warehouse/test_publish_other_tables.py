@@ -82,7 +82,7 @@ def offer_levels(build, *counts: int) -> None:
         "full": {**COUNT, "label": {"fa": "تمام الکترونیک", "en": "Fully electronic"}},
         "none": COUNT,
         "observations": PEOPLE,
-        "no_visit_share": {**PEOPLE, "type": "DOUBLE", "numerator": "full", "denominator": "observations"},
+        "no_visit_share": {**PEOPLE, "type": "DOUBLE", "numerator": '"full"', "denominator": "observations"},
         "seen_at": {"type": "TIMESTAMPTZ"},
         "state": {"type": "VARCHAR"},
         "metric_version": {"type": "INTEGER"},
