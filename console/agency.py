@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, note, print_access, print_json
 from contracts.settings import Settings, agency_id
 
 if TYPE_CHECKING:
@@ -129,15 +129,4 @@ def _show(settings: Settings, access: Onboarded, out: Path | None, as_json: bool
         "user_key_id": current_key_id(settings),
         "transport_key_file": str(settings.transport_key_file),
     }
-    if out is not None:
-        document["bundle"] = str(out)
-    if as_json:
-        print_json(document)
-        return
-    for name, value in document.items():
-        if value is not None:
-            typer.echo(f"{name}\t{value}")
-    if access.password is None:
-        note(f"{access.username} was there already; its password is not issued again (mizan agency rotate)")
-    else:
-        note("the password is shown this once; keep it now")
+    print_access(document, out, renew_with="mizan agency rotate", as_json=as_json)

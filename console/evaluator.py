@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from console.events import BUNDLE_OPTION, FILE_ARGUMENT, kept_login, send_file
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, print_access
 from contracts.settings import EVALUATOR, Settings
 
 if TYPE_CHECKING:
@@ -53,15 +53,4 @@ def send(
 
 def _show(access: Onboarded, out: Path | None, as_json: bool) -> None:
     document: dict[str, Any] = {"topic": access.topic, "username": access.username, "password": access.password}
-    if out is not None:
-        document["bundle"] = str(out)
-    if as_json:
-        print_json(document)
-        return
-    for name, value in document.items():
-        if value is not None:
-            typer.echo(f"{name}\t{value}")
-    if access.password is None:
-        note(f"{access.username} was there already; its password is not issued again (mizan evaluator rotate)")
-    else:
-        note("the password is shown this once; keep it now")
+    print_access(document, out, renew_with="mizan evaluator rotate", as_json=as_json)

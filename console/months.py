@@ -38,7 +38,8 @@ def list_months(as_json: bool = JSON_OPTION) -> None:
             row["calendar"],
             row["state"],
             str(row["vintage"]),
-            f"{row['reported']} of {row['expected']}",
+            # Nobody is surely expected: there is nothing to be a part of.
+            f"{row['reported']} of {row['expected']}" if row["expected"] else "–",
             row["closed_by"] or "",
             "" if row["closed_at"] is None else f"{row['closed_at']:%Y-%m-%d %H:%M} UTC",
             row["note"] or "",

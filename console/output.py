@@ -29,6 +29,22 @@ def note(message: str) -> None:
     notes.print(message, markup=False)
 
 
+def print_access(document: dict[str, Any], bundle: Path | None, *, renew_with: str, as_json: bool) -> None:
+    """A login as it was handed out: ``password`` is None where the user was there already."""
+    if bundle is not None:
+        document["bundle"] = str(bundle)
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        if value is not None:
+            typer.echo(f"{name}\t{value}")
+    if document["password"] is None:
+        note(f"{document['username']} was there already; its password is not issued again ({renew_with})")
+    else:
+        note("the password is shown this once; keep it now")
+
+
 def _plain(value: object) -> object:
     if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()

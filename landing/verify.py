@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from contracts.settings import Settings
 from landing.cluster import Cluster
 from landing.plan import place
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import (
     LandedCommit,
@@ -156,8 +156,7 @@ def _damage(path: Path, file: Mapping[str, Any]) -> str:
     try:
         if path.stat().st_size != file["size"]:
             return f"it has {path.stat().st_size} bytes instead of {file['size']}"
-        with path.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = sha256(path)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return "" if found == file["sha256"] else "its SHA-256 is another"

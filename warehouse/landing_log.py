@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +28,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from contracts.errors import Fenced, Halted, UsageError
 from warehouse.connection import Connection
+from warehouse.durable import sha256, sync
 from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
 
 PREFIX = "land:"
@@ -139,12 +138,10 @@ def write_file(
     if metadata.num_rows == 0:
         draft.unlink()
         return None
-    _fsync(draft)
+    sync(draft)
     draft.rename(path)
-    _fsync(folder)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return DataFile(name, path.stat().st_size, digest, metadata.num_rows, _stats(metadata, ranged))
+    sync(folder)
+    return DataFile(name, path.stat().st_size, sha256(path), metadata.num_rows, _stats(metadata, ranged))
 
 
 def commit(
@@ -188,8 +185,8 @@ def settle(snapshot: Snapshot) -> int:
     version = snapshot.version
     while (log / f"{version + 1:020d}.json").exists():
         version += 1
-        _fsync(log / f"{version:020d}.json")
-    _fsync(log)
+        sync(log / f"{version:020d}.json")
+    sync(log)
     return version
 
 
@@ -327,11 +324,3 @@ def _plain(value: Any, up: bool = False) -> Any:
     if up and value.microsecond % 1000:
         value += dt.timedelta(milliseconds=1)
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from types import MappingProxyType
 
-import yaml
-
-from contracts.errors import UsageError
+from contracts.policy import Policy
 from contracts.settings import Settings
 
+POLICY = Policy("warehouse", "month_policy.yaml")
 STATES = ("open", "provisional", "final", "revised")
 
 
@@ -59,24 +55,6 @@ def period_state_of(own: str, months: Iterable[str]) -> str:
     return "revised" if "revised" in states else "final"
 
 
-@cache
-def shipped() -> Mapping[str, float]:
-    """Name to value, as shipped in month_policy.yaml."""
-    document = yaml.safe_load(files("warehouse").joinpath("month_policy.yaml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: float(entry["value"]) for name, entry in document.items() if name != "version"})
-
-
 def month_policy(settings: Settings) -> Mapping[str, float]:
     """The values in force. UsageError for a name the policy does not know or a value that is no number."""
-    own = settings.home / "months" / "policy.yaml"
-    if not own.is_file():
-        return shipped()
-    document = yaml.safe_load(own.read_text(encoding="utf-8")) or {}
-    if not isinstance(document, dict):
-        raise UsageError(f"{own} is not a list of name: value")
-    for name, value in document.items():
-        if name not in shipped():
-            raise UsageError(f"{own}: unknown value {name!r}", hint="the names stand in warehouse/month_policy.yaml")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise UsageError(f"{own}: {name} is not a number of 0 or more")
-    return MappingProxyType({**shipped(), **{name: float(value) for name, value in document.items()}})
+    return POLICY.with_own(settings.home / "months" / "policy.yaml")

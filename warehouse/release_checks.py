@@ -9,8 +9,9 @@ from typing import Any
 
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection
+from warehouse.durable import sha256
 from warehouse.month_closings import CLOSE, ledger, releases_folder
-from warehouse.releases import content_hash, files_of, released_cells, sha256
+from warehouse.releases import content_hash, files_of, released_cells
 from warehouse.signing import is_signed, trusted_keys
 
 _OWN = ("release.json", "release.sig", "release.pub")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from contracts.reporting_time import Month
 from contracts.settings import Settings
 from warehouse import month_closings
 from warehouse.connection import Connection, build_connection
+from warehouse.durable import sha256, sync
 from warehouse.metric_tables import MetricTable, metric_tables, quoted
 from warehouse.month_closings import CLOSE, REOPEN, Closing, release_folder, releases_folder
 from warehouse.publish import in_service_of
@@ -86,7 +86,7 @@ def close(settings: Settings, month: Month, *, by: str, note: str, now: dt.datet
             shutil.rmtree(work)
         else:
             work.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         failpoint("close.rename")
         row = Closing(month.calendar, month.label, CLOSE, vintage, version, content_hash, by, note, now)
         month_closings.add(settings, row)
@@ -206,9 +206,9 @@ def _write(connection: Connection, settings: Settings, month: Month, work: Path,
         (work / name).write_bytes(content)
     for path in files_of(work):
         path.chmod(_FILE_MODE)
-        _sync(path)
+        sync(path)
     for part in (work / "cells", work / "definitions", work):
-        _sync(part)
+        sync(part)
     return total
 
 
@@ -250,17 +250,3 @@ def _check_same(folder: Path, found: str) -> None:
 def files_of(folder: Path) -> Iterator[Path]:
     """The files below a release's folder, in order."""
     return iter(sorted(path for path in folder.rglob("*") if path.is_file()))
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,9 +7,7 @@ tier csv/ and datapackage.json as well. ``published/.work/`` is where things are
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
+from warehouse.durable import sha256, sync
 from warehouse.published import POINTER, TIERS
 
 KEPT_FOR = dt.timedelta(hours=24)
@@ -84,13 +83,13 @@ class Tier:
     def place(self, made: Path, final: Path) -> None:
         """Move a finished file to its final name: complete on disk first, then visible. Notes its SHA-256."""
         made.chmod(self.mode)
-        self.checksums[str(final.relative_to(self.folder))] = _sha256(made)
-        _sync(made)
+        self.checksums[str(final.relative_to(self.folder))] = sha256(made)
+        sync(made)
         if made == self.working_database:
             failpoint("pub.fsync")
         _make_folder(final.parent, _FOLDER_MODE[self.name])
         made.replace(final)
-        _sync(final.parent)
+        sync(final.parent)
 
     def prepare_pointers(
         self, now: dt.datetime, lake: Mapping[str, object], source: str, versions: Sequence[int]
@@ -104,7 +103,7 @@ class Tier:
         package = self.working_folder / f"{self.name}-datapackage.json"
         if package.exists():
             package.chmod(self.mode)
-            _sync(package)
+            sync(package)
             package.replace(self._beside("datapackage.json"))
         pointer = self._beside(POINTER)
         document = {
@@ -118,8 +117,8 @@ class Tier:
         }
         pointer.write_text(json.dumps(document, indent=1), encoding="utf-8")
         pointer.chmod(0o444)
-        _sync(pointer)
-        _sync(self.folder)
+        sync(pointer)
+        sync(self.folder)
 
     def _beside(self, name: str) -> Path:
         """A hidden path next to ``name``, to be moved over it by ``point``."""
@@ -132,7 +131,7 @@ class Tier:
         """Move the prepared pointers over the old ones, CURRENT.json last: readers see one or the other."""
         for prepared, final in self._prepared:
             prepared.replace(final)
-        _sync(self.folder)
+        sync(self.folder)
 
 
 def collect(tier: Tier, *, keep: int, now: dt.datetime) -> None:
@@ -162,18 +161,4 @@ def _make_folder(folder: Path, mode: int) -> None:
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(mode)
-        _sync(folder.parent)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Make a file or a folder durable; opening it read-only is enough."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(folder.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.errors import UsageError
-from warehouse.month_states import Telling, closed_state, month_policy, period_state_of, shipped, state_of
+from warehouse.month_states import POLICY, Telling, closed_state, month_policy, period_state_of, state_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from warehouse.month_states import Telling, closed_state, month_policy, period_s
     ],
 )
 def test_a_month_is_provisional_when_all_have_told_of_it_or_after_thirty_days(days_over, expected, reported, state):
-    assert state_of(Telling(days_over, expected, reported), shipped()) == state
+    assert state_of(Telling(days_over, expected, reported), POLICY.shipped) == state
 
 
 def test_the_quorum_is_policy():
@@ -35,7 +35,7 @@ def test_an_operator_may_set_the_policy_and_nothing_else(settings):
     own = settings.home / "months" / "policy.yaml"
     own.parent.mkdir(parents=True)
     own.write_text("provisional_after_days: 45\n")
-    assert month_policy(settings) == {**shipped(), "provisional_after_days": 45.0}
+    assert month_policy(settings) == {**POLICY.shipped, "provisional_after_days": 45.0}
     own.write_text("days: 45\n")
     with pytest.raises(UsageError, match="unknown value 'days'"):
         month_policy(settings)
