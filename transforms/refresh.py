@@ -126,7 +126,7 @@ def describe_published(connection: Connection) -> None:
 
 
 def refresh_evaluations(settings: Settings, today: dt.date | None = None) -> None:
-    """Bring the evaluations up to date; nothing to do without a build, or where neither facts, months nor the day moved."""
+    """Bring the evaluations up to date, unless neither facts, months nor the day moved, or nothing is built yet."""
     if not settings.build_file.exists():
         return
     with build_connection(settings) as connection:
