@@ -22,7 +22,7 @@ demo: setup ## the main job: events in, the monthly table out, through the real 
 	@$(BIN)/mizan demo --scenario $(SCENARIO)
 
 test: setup ## the whole test suite
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 up: setup ## broker and Airflow, kept running
 	@$(BIN)/mizan up

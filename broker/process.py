@@ -17,6 +17,7 @@ from contracts.errors import UsageError
 
 # Carried on the command line of our Java, so that a reused pid or another Kafka is never taken for ours.
 MARK = "-Dmizan.broker="
+SHOWN_SECONDS = 5
 STOP_SECONDS = 30.0
 
 
@@ -59,6 +60,10 @@ def start(folder: Path, arguments: list[str], console: Path) -> Running:
         setsid=True,
     )
     running = Running(pid, psutil.Process(pid).create_time())
+    # Until exec is through, the kernel shows an empty command line, by which nobody would know the broker.
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while is_alive(running) and _ours(folder, psutil.Process(pid)) is None and time.monotonic() < deadline:
+        time.sleep(0.005)
     _pid_file(folder).write_text(json.dumps({"pid": running.pid, "started": running.started}), encoding="ascii")
     return running
 

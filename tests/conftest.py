@@ -14,6 +14,11 @@ from contracts.settings import Settings
 LENT_BROKER_HOME = os.environ.pop("MIZAN_TEST_BROKER_HOME", None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first: with several processes, the last file to start decides when the run ends."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings whose local broker is up. Started by the first test that asks, stopped after the last.

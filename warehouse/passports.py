@@ -233,6 +233,9 @@ def _write_table(
     is_public: bool,
 ) -> None:
     """The passports of one table: its rows with what all their figures share, then a row for each figure."""
+    relation = f"{target}.marts.{quoted(table.name)}"
+    if not connection.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchall():  # noqa: S608 as below
+        return
     pairs = ", ".join(f"'{key}', own.{quoted(key)}::VARCHAR" for key in table.keys)
     connection.execute(
         f"""
@@ -240,7 +243,7 @@ def _write_table(
         SELECT
             own.*, json_object({pairs})::VARCHAR AS passport_key, {_inputs(table, lake, is_public=is_public)}
             AS passport_inputs, {_scoped(table)}, {_beside(table)}
-        FROM {target}.marts.{quoted(table.name)} AS own {_joins(table, target)}
+        FROM {relation} AS own {_joins(table, target)}
         ORDER BY passport_key
         """  # noqa: S608 names of the build's tables
     )

@@ -260,12 +260,12 @@ def write_restatements(connection: Connection, tables: Sequence[MetricTable], *,
     existing = tables_of(connection, before)
     if "restatements" in existing:
         connection.execute(f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {before}.marts.restatements")  # noqa: S608
+    changed = set(connection.execute("SELECT DISTINCT table_name, measure FROM restated_now").fetchall())
     for table in tables:
-        there = columns_of(connection, f"{before}.marts.{table.name}") if table.name in existing else {}
         keys = " AND ".join(
             f"{{side}}.{quoted(key)}::VARCHAR = cell.keys[{place}]" for place, key in enumerate(table.keys, 1)
         )
-        for measure in (name for name in table.measures if name in there):
+        for measure in (name for name in table.measures if (table.name, name) in changed):
             # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
             connection.execute(
                 f"""

@@ -221,7 +221,7 @@ def test_an_operator_may_change_thresholds_but_not_invent_them(settings, catalog
     land([event(pid=b"0" * 16) for _ in range(150)])
     assert verdicts(gate(settings, catalogue=catalogue)) == {("agency-a", "b1"): "passed"}
     own.write_text("dominant_user: 1\n")
-    with pytest.raises(UsageError, match="unknown threshold"):
+    with pytest.raises(UsageError, match="unknown value"):
         gate(settings, catalogue=catalogue)
 
 

@@ -26,7 +26,7 @@ from transforms.model import models
 from warehouse.connection import Connection
 
 WORLDS = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 SAID_AT = dt.datetime(2018, 4, 1, tzinfo=dt.UTC)
 SCORED, RETRACTED = "ir.egov.assessment.scored.v1", "ir.egov.event.retracted.v1"
