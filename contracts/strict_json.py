@@ -69,7 +69,8 @@ def _format(value: bytes) -> str:
     return "looks like CSV" if b"," in value else "not JSON"
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# An unclosed string runs to the end: looked for again at each of its escaped quotes it would take quadratic time.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
 
 

@@ -26,7 +26,7 @@ from landing.decode_sql import digest_content, good_rows_query
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
-VALIDATOR_VERSION = f"{event_contract().version}+2"  # the part after + grows when landing judges otherwise
+VALIDATOR_VERSION = f"{event_contract().version}+3"  # the part after + grows when landing judges otherwise
 DETECTOR_VERSION = "1"
 # Keys of people seen lately, so that a person's second event costs no second hash: some 50 MB at most.
 REMEMBERED_KEYS = 200_000
