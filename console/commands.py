@@ -14,6 +14,7 @@ MODULES = (
     "console.evaluator",
     "console.catalogue",
     "console.landing",
+    "console.quarantine",
     "console.build",
     "console.pipeline",
     "console.publishing",

@@ -1,16 +1,13 @@
-"""`mizan` commands of the lake's doorway: init, land, verify, compact, quarantine."""
+"""`mizan` commands of the lake's doorway: init, land, verify, compact."""
 
 from __future__ import annotations
 
 import sys
 
 import typer
-from rich.table import Table
 
 from console.output import JSON_OPTION, data, note, print_json
 from contracts.settings import Settings
-
-quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +16,6 @@ def register(app: typer.Typer) -> None:
     app.command()(land)
     app.command()(verify)
     app.command()(compact)
-    app.add_typer(quarantine, name="quarantine")
 
 
 def init() -> None:
@@ -85,42 +81,3 @@ def compact() -> None:
 
     for name, done in merge(Settings.load()).items():
         data.print(f"{name}: {done.files_before} files became {done.files_after}", markup=False)
-
-
-@quarantine.command("ls")
-def list_reasons(as_json: bool = JSON_OPTION) -> None:
-    """Open rejections, counted by reason and agency."""
-    from landing.quarantine import counts
-
-    rows = counts(Settings.load())
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("reason", "agency", "count")
-    for row in rows:
-        table.add_row(row["reason_code"], row["agency_id"], f"{row['count']:,}")
-    data.print(table)
-
-
-@quarantine.command("show")
-def show_records(
-    as_json: bool = JSON_OPTION,
-    reason: str | None = typer.Option(None, "--reason", help="Only this reason code."),
-    agency: str | None = typer.Option(None, "--agency", help="Only this agency."),
-    limit: int = typer.Option(100, "--limit", min=1, max=100_000, help="Most records shown."),
-) -> None:
-    """Where rejected records are and what the agency can do. Never their values."""
-    from contracts.settings import agency_id
-    from landing.quarantine import rows
-
-    found = rows(Settings.load(), reason=reason, agency=agency and agency_id(agency), limit=limit)
-    if as_json:
-        print_json(found)
-        return
-    for row in found:
-        data.print(
-            f"{row['topic']}/{row['partition']}@{row['offset']}  "
-            f"{row['reason_code']} ({row['stage']}) {row['detail']}\n"
-            f"    {row['redacted_excerpt']}\n    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
-            markup=False,
-        )

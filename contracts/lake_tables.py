@@ -73,6 +73,17 @@ def lake_tables() -> Mapping[str, Mapping[str, str]]:
                 "landed_at": "TIMESTAMPTZ",
                 "state": "VARCHAR",
             },
+            # One row: what was decided on one rejected record. Only added to: the record's own row never changes.
+            "quarantine_decisions": {
+                "topic": "VARCHAR",
+                "partition": "INTEGER",
+                "offset": "BIGINT",
+                "decision": "VARCHAR",  # replayed, duplicate (of an event in the lake) or dropped
+                "batch_id": "VARCHAR",  # the replay's batch in `events`, or the name of the drop
+                "decided_at": "TIMESTAMPTZ",
+                "decided_by": "VARCHAR",  # replay, or the operator's name
+                "note": "VARCHAR",
+            },
             # One row: one decision on one agency's part of one landed batch. The latest decision counts.
             "verdicts": {
                 "batch_id": "VARCHAR",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import resource
-import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,11 +16,10 @@ from typing import Any
 
 from contracts.errors import Fenced, Halted, MizanError
 from contracts.event import Known
-from contracts.event_contract import event_contract
 from contracts.failpoints import failpoint
 from contracts.keys import read_key
-from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
+from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster
 from landing.consumer import Chunk, Partition, Reader
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
@@ -201,7 +199,7 @@ class _Batch:
                 raise Fenced(f"{place(*partition)} was landed by another writer", hint="run it again: it plans anew")
         self._rejected = decoder.decode()
         failpoint("decode")
-        batch_id, landed_at = _new_batch()
+        batch_id, landed_at = new_batch()
         repeats = take_out_repeats(connection, self.events)
         self._rejected += [decoder.conflict(i) for i in repeats.conflicts]
         parts = self._parts(
@@ -213,8 +211,8 @@ class _Batch:
         offsets |= {topic: bits[topic] for topic, _ in touched}
         said = {"kind": "land", "batch_id": batch_id, "validator_version": VALIDATOR_VERSION, "security": metrics}
         self._commit_quarantine(connection, batch_id, landed_at, offsets, said)
-        agencies = _agencies(connection)
-        file = write_file(connection, _event_rows(batch_id, landed_at), self.events, f"{batch_id}.parquet", _RANGED)
+        agencies = agencies_of(connection)
+        file = write_file(connection, event_rows(batch_id, landed_at), self.events, f"{batch_id}.parquet", RANGED)
         failpoint("events.file")
         failpoint("events.pre_commit")
         version = commit(
@@ -274,9 +272,7 @@ class _Batch:
     def _parts(
         self, connection: Connection, plan: Plan, touched: dict[Partition, int], duplicates: dict[Partition, int]
     ) -> dict[str, PartitionRange]:
-        connection.execute("CREATE OR REPLACE TEMP TABLE landed_topics (t INTEGER, topic VARCHAR)")
-        names = [(number, topic.name) for number, topic in enumerate(plan.topics)]
-        connection.executemany("INSERT INTO landed_topics VALUES (?, ?)", names)
+        name_topics(connection, plan.topics)
         counted = connection.sql("SELECT t, p, count(*) FROM decoded GROUP BY t, p").fetchall()
         rows = {(plan.topics[t].name, p): count for t, p, count in counted}
         aside = Counter((one.topic, one.partition) for one in self._rejected)
@@ -299,42 +295,6 @@ class _Batch:
                 raise MizanError(f"{place(*partition)}: {read} records read, but {part} accounts for others")
             parts[place(*partition)] = part
         return parts
-
-
-_RANGED = ("agency_id", "event_id", "occurred_at")
-
-
-def _new_batch() -> tuple[str, dt.datetime]:
-    """A batch's id, which sorts by time, and its instant."""
-    now = dt.datetime.now(dt.UTC)
-    return f"{now:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(4)}", now
-
-
-def _event_rows(batch_id: str, landed_at: dt.datetime) -> str:
-    given = {
-        "landed_at": f"TIMESTAMPTZ '{landed_at.isoformat()}'",
-        "topic": "landed_topics.topic",
-        "partition": "landed.p",
-        "offset": "landed.o",
-        "batch_id": f"'{batch_id}'",
-        "contract_version": f"'{event_contract().version}'",
-    }
-    listed = ", ".join(
-        f'{given.get(name, f"landed.{chr(34)}{name}{chr(34)}")} AS "{name}"' for name in lake_tables()["events"]
-    )
-    # Our own names and values only.
-    return f"SELECT {listed} FROM landed JOIN landed_topics USING (t) ORDER BY landed.agency_id, landed.occurred_at"  # noqa: S608
-
-
-def _agencies(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Per agency with accepted rows: how many, and the first and last instant: what the commit touches."""
-    rows = connection.sql(
-        "SELECT agency_id, count(*), min(occurred_at), max(occurred_at) FROM decoded GROUP BY agency_id"
-    ).fetchall()
-    return {
-        agency: {"rows": count, "first": first.isoformat(), "last": last.isoformat()}
-        for agency, count, first, last in rows
-    }
 
 
 def _note_outcome(lake: Lake, landed: Landed, seconds: float) -> None:

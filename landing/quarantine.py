@@ -16,6 +16,7 @@ from landing.consumer import Partition
 from landing.decode import DETECTOR_VERSION, VALIDATOR_VERSION, Rejected
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake, Snapshot, arrow_schema
+from warehouse.quarantine_states import decisions, view_quarantine
 
 _COLUMNS = lake_tables()["quarantine"]
 
@@ -111,6 +112,6 @@ def _texts(code: str) -> dict[str, Any]:
 
 
 def _opened(settings: Settings) -> Connection:
-    connection = memory_connection(settings)
-    view_files(connection, "set_aside", Lake(settings).open("quarantine").files, dict(_COLUMNS))
+    connection, lake = memory_connection(settings), Lake(settings)
+    view_quarantine(connection, "set_aside", lake.open("quarantine"), decisions(lake))
     return connection

@@ -14,6 +14,7 @@ from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from landing.cluster import Cluster
 from landing.plan import place
+from landing.verify_replays import finish_replays, replay_problems, replayed_rows, states, take_out_replayed
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
@@ -26,6 +27,8 @@ from warehouse.landing_log import (
     next_offsets,
     open_table,
 )
+from warehouse.quarantine_states import TABLE as DECISIONS
+from warehouse.quarantine_states import decisions
 from warehouse.release_checks import release_folders, release_problems
 
 
@@ -74,20 +77,27 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
     """
     proof = Proof()
     lake = Lake(settings)
-    for name in ("events", "quarantine"):
+    for name in ("events", "quarantine", DECISIONS):
         for entry in damaged_entries(lake, name):
             proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
     if proof.problems:
         return proof  # what such a log says cannot be held against the files
+    decided = decisions(lake)  # before the events, which a replay commits first
     events, quarantine = open_table(lake, "events"), open_table(lake, "quarantine")
     landings, others = list(commits(lake, "events")), list(commits(lake, "quarantine"))
     ends = _check_tiling(proof, landings, next_offsets(events))
     whole = [_check_files(proof, events, landings), _check_files(proof, quarantine, others)]
+    if decided is not None:
+        whole.append(_check_files(proof, decided, list(commits(lake, DECISIONS))))
     if all(whole):
+        proof.notes.extend(finish_replays(settings))
         connection = memory_connection(settings)
         _view(connection, events, quarantine)
         _check_counts(proof, connection, landings, ends)
-        _check_unique(proof, connection, ends)
+        _check_unique(proof, connection, landings)
+        for kind, where, hint in replay_problems(connection, landings, decided):
+            proof.add(kind, where, hint)
+        proof.checked |= states(connection, quarantine, decisions(lake))
         if deep:
             _read_back(proof, connection, events, quarantine)
         connection.close()
@@ -191,7 +201,7 @@ def _check_counts(proof: Proof, connection: Connection, landings: list[LandedCom
             elif rows and not part.start <= first <= last < part.end:
                 proof.add("counts", where, f"rows at {first}-{last} outside the range {part.start}-{part.end - 1}")
             quarantined[name] = quarantined.get(name, 0) + part.quarantined
-    for batch, name in counted:
+    for batch, name in counted.keys() - replayed_rows(landings).keys():
         proof.add("counts", f"{name} batch {batch}", "rows that no commit speaks of")
     # Beyond the next offset lie verdicts of a run that died before its second commit: the next run takes them up.
     names, offsets = pa.array(list(ends), pa.string()), pa.array(list(ends.values()), pa.int64())
@@ -210,10 +220,11 @@ def _check_counts(proof: Proof, connection: Connection, landings: list[LandedCom
     proof.checked["quarantined"] = sum(quarantined.values())
 
 
-def _check_unique(proof: Proof, connection: Connection, ends: Mapping[str, int]) -> None:
+def _check_unique(proof: Proof, connection: Connection, landings: list[LandedCommit]) -> None:
+    take_out_replayed(connection, landings)
     twice = connection.sql("""
         SELECT topic, partition, "offset", count(*) FROM (
-            SELECT topic, partition, "offset" FROM landed UNION ALL SELECT topic, partition, "offset" FROM set_aside
+            SELECT topic, partition, "offset" FROM landed UNION ALL SELECT * FROM standing_aside
         ) GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 20
     """).fetchall()
     for topic, partition, offset, count in twice:

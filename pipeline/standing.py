@@ -65,6 +65,7 @@ def _counts(settings: Settings) -> dict[str, dict[str, Any]]:
     from warehouse.connection import memory_connection, view_files
     from warehouse.lake import Lake
     from warehouse.landing_log import commits
+    from warehouse.quarantine_states import decisions, view_quarantine
 
     lake = Lake(settings)
     duplicates: Counter[str] = Counter()
@@ -73,8 +74,8 @@ def _counts(settings: Settings) -> dict[str, dict[str, Any]]:
             topic, _, _ = place.rpartition("/")
             duplicates[sender_of(topic) or topic] += part.duplicates
     connection = memory_connection(settings)
-    for name in ("events", "quarantine"):
-        view_files(connection, name, lake.open(name).files, dict(lake_tables()[name]))
+    view_files(connection, "events", lake.open("events").files, dict(lake_tables()["events"]))
+    view_quarantine(connection, "quarantine", lake.open("quarantine"), decisions(lake))
     rows: Sequence[tuple[str, int, Any, int]] = connection.execute("""
         SELECT agency_id, SUM(landed)::BIGINT, MAX(last_event_at), SUM(quarantined)::BIGINT
         FROM (

@@ -18,6 +18,7 @@ from pipeline import progress
 
 if TYPE_CHECKING:
     from expectations.gate import GateResult
+    from landing.replay import Replayed
     from warehouse.publish import Published
 
 log = logging.getLogger("mizan.pipeline")
@@ -95,6 +96,15 @@ def land_events(settings: Settings | None = None) -> LandedStep:
     settings = settings or Settings.load()
     landed = land(settings, until_empty=True)
     return LandedStep(landed.lake_version, bool(landed.batches) or _was_left_behind(settings))
+
+
+def replay_quarantine(reason: str | None, agency: str | None, settings: Settings | None = None) -> Replayed:
+    """Judge open records again, of one reason or agency where named. UsageError where there is no such name."""
+    from landing.decisions import known_filter
+    from landing.replay import replay
+
+    known_filter(reason, agency)
+    return replay(settings or Settings.load(), reason=reason, agency=agency)
 
 
 def _was_left_behind(settings: Settings) -> bool:

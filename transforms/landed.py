@@ -7,11 +7,11 @@ once, when the gate first decided on it; nothing here is ever un-landed, and not
 
 from __future__ import annotations
 
-from contracts.lake_tables import lake_tables
 from transforms.changes import Change, count, keep, point
 from transforms.model import Model, models
-from warehouse.connection import Connection, view_files
+from warehouse.connection import Connection
 from warehouse.lake import Lake
+from warehouse.quarantine_states import decisions, states_version, view_quarantine
 
 # Facts of landed rows: a catalogue that moves an agency leaves them as they are.
 OF_LANDED_ROWS = (
@@ -91,11 +91,10 @@ def _take_said(connection: Connection) -> None:
 
 def _take_rejections(connection: Connection, lake: Lake) -> None:
     """Count the quarantine anew where it moved: a record there may be replayed or dropped at any time."""
-    quarantine = lake.open("quarantine")
-    said = [(str(quarantine.version),)]
+    said = [(states_version(lake),)]
     if connection.execute("SELECT value FROM ops_state WHERE name = 'quarantine_version'").fetchall() == said:
         return
-    view_files(connection, "lnd_quarantine", quarantine.files, dict(lake_tables()["quarantine"]))
+    view_quarantine(connection, "lnd_quarantine", lake.open("quarantine"), decisions(lake))
     _replace(connection, _fact("fct_rejected_days"))
     connection.execute("DELETE FROM ops_state WHERE name = 'quarantine_version'")
     connection.execute("INSERT INTO ops_state VALUES ('quarantine_version', $version)", {"version": said[0][0]})

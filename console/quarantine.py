@@ -1,0 +1,103 @@
+"""`mizan quarantine`: records that could not be accepted: counted, shown, replayed, dropped."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from console.output import JSON_OPTION, data, note, print_json
+from contracts.settings import Settings
+
+quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
+
+REASON_OPTION = typer.Option(None, "--reason", help="Only this reason code.")
+AGENCY_OPTION = typer.Option(None, "--agency", help="Only this agency.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command("ls")
+def list_reasons(as_json: bool = JSON_OPTION) -> None:
+    """Open rejections, counted by reason and agency."""
+    from landing.quarantine import counts
+
+    rows = counts(Settings.load())
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("reason", "agency", "count")
+    for row in rows:
+        table.add_row(row["reason_code"], row["agency_id"], f"{row['count']:,}")
+    data.print(table)
+
+
+@quarantine.command("show")
+def show_records(
+    as_json: bool = JSON_OPTION,
+    reason: str | None = REASON_OPTION,
+    agency: str | None = AGENCY_OPTION,
+    limit: int = typer.Option(100, "--limit", min=1, max=100_000, help="Most records shown."),
+) -> None:
+    """Where rejected records are and what the agency can do. Never their values."""
+    from landing.decisions import known_filter
+    from landing.quarantine import rows
+
+    known_filter(reason, agency)
+    found = rows(Settings.load(), reason=reason, agency=agency, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for row in found:
+        data.print(
+            f"{row['topic']}/{row['partition']}@{row['offset']}  "
+            f"{row['reason_code']} ({row['stage']}) {row['detail']} [{row['state']}]\n"
+            f"    {row['redacted_excerpt']}\n    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
+            markup=False,
+        )
+
+
+@quarantine.command("replay")
+def replay_records(
+    as_json: bool = JSON_OPTION,
+    reason: str | None = REASON_OPTION,
+    agency: str | None = AGENCY_OPTION,
+) -> None:
+    """Judge open records again with today's contract and catalogue, as long as Kafka retains them."""
+    from pipeline.steps import replay_quarantine
+
+    done = replay_quarantine(reason, agency, Settings.load()).document()
+    if as_json:
+        print_json(done)
+        return
+    refused = sum(done["refused"].values())
+    data.print(f"{done['events']:,} events, {done['duplicates']:,} duplicates, {refused:,} refused again", markup=False)
+    for code, count in done["refused"].items():
+        note(f"refused again: {code} {count:,}")
+    if done["finished"]:
+        note(f"landed by a killed replay, now noted as replayed: {done['finished']:,}")
+    for row in done["resend"]:
+        note(
+            f"not retained by Kafka: {row['count']:,} {row['reason_code']} of {row['agency_id']}: "
+            "ask the agency to send them again under the same event ids"
+        )
+
+
+@quarantine.command("drop")
+def drop_records(
+    as_json: bool = JSON_OPTION,
+    reason: str = typer.Option(..., "--reason", help="The reason code whose open records are given up."),
+    agency: str | None = AGENCY_OPTION,
+    by: str = typer.Option(..., "--by", help="Who answers for it."),
+    text: str = typer.Option(..., "--note", help="Why these records will never count."),
+) -> None:
+    """Give open records up for good, by name. They stay in quarantine, counted apart, and are never replayed."""
+    from landing.decisions import drop
+
+    dropped = drop(Settings.load(), reason=reason, agency=agency, by=by, note=text)
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        data.print(f"{dropped:,} records dropped", markup=False)
