@@ -42,6 +42,7 @@ def add(
     agency_id(agency)
     if parent is not None:
         agency_id(parent)
+    settings.kafka_admin()  # without a cluster nothing is begun
     # The catalogue first: if it refuses, no password was issued that nobody would ever see.
     ensure_agency(
         settings,

@@ -18,18 +18,18 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Take newly counted batches into the facts and compute every month they changed."""
         from contracts.errors import UsageError
-        from contracts.reporting_time import parse_month
+        from contracts.reporting_time import parse_begun_month
         from contracts.settings import Settings
         from transforms import refresh
 
         if month is not None and full:
             raise UsageError("--month and --full exclude each other")
+        wanted = None if month is None else parse_begun_month(month)
         settings = Settings.load()
-        if month is None:
+        if wanted is None:
             built = refresh.update(settings, full=full)
             months, why = list(built.months), built.rebuilt
         else:
-            wanted = parse_month(month)
             refresh.refresh_facts(settings)
             refresh.build_month(settings, wanted)
             months, why = [wanted], None

@@ -107,6 +107,8 @@ def send_file(settings: Settings, login: AgencyLogin, file: str, *, again: bool,
 
 
 def _lines(file: str) -> list[bytes]:
+    if file == "-" and sys.stdin is None:
+        raise UsageError("stdin is closed", hint="name a file, or pipe the events in")
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:

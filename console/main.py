@@ -20,7 +20,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; a MizanError ends it with one line on stderr and its exit code."""
+    """Run the command line; what an operator can mend ends it with one line on stderr and an exit code."""
     from console import commands
 
     commands.register(app)
@@ -39,6 +39,11 @@ def main() -> None:
         # The reader of our stdout went away (`mizan … | head`): not an error of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A full disk, a folder that may not be written: the machine's trouble, and a trace says nothing more of it.
+        place = "" if error.filename is None else f": {error.filename}"
+        note(f"mizan: {error.strerror or error}{place}")
+        sys.exit(1)
     except KeyboardInterrupt:
         note("mizan: stopped")
         sys.exit(130)

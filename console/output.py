@@ -13,7 +13,9 @@ from rich.console import Console
 
 # Off a terminal (a file, a pipe, CI) there is no width to fit: a table is as wide as its cells.
 WIDE = 160
-data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+# Started with a closed stdout (`mizan … >&-`) there is none at all.
+on_terminal = sys.stdout is not None and sys.stdout.isatty()
+data = Console(highlight=False, soft_wrap=True, width=None if on_terminal else WIDE)
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")

@@ -45,7 +45,7 @@ def simulate(
     if months is not None and month is not None:
         raise UsageError("--month or --months, not both")
     chosen = registry.scenario(name)
-    asked = registry.months_of(chosen, months or month)
+    asked = registry.months_of(chosen, month if months is None else months)
     scale = registry.check_scale(registry.DEFAULT_SCALE if scale is None else scale)
     seed = registry.DEFAULT_SEED if seed is None else seed
     started = time.monotonic()

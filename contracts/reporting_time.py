@@ -180,6 +180,14 @@ def parse_month(text: str, calendar: Calendar | None = None) -> Month:
     raise UsageError(f"the year of {text!r} is in neither calendar's range")
 
 
+def parse_begun_month(text: str) -> Month:
+    """Read a month that has begun, as ``parse_month`` does; UsageError where it lies ahead."""
+    month = parse_month(text)
+    if month.start > dt.datetime.now(dt.UTC):
+        raise UsageError(f"{text} has not begun")
+    return month
+
+
 def parse_period(text: str, calendar: Calendar) -> Period:
     """Read a declaration's period: a month, or an inclusive range ``YYYY-MM/YYYY-MM``."""
     first_text, _, last_text = text.partition("/")

@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
 
 AGENCY_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_SERVER = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 TOPIC_PREFIX = "egov.events.v1."
 # The national evaluator writes to a topic of its own; in the lake it stands in the agencies' column under this id.
 ASSESSMENTS_TOPIC = "egov.assessments.v1"
@@ -56,10 +58,32 @@ def _one_of(name: str, *allowed: str) -> Callable[[str], str]:
     return read
 
 
+def _brokers(text: str) -> str:
+    """Host and port of each broker. The text is never quoted: what looks like a URL may hold a password."""
+    for server in text.split(","):
+        if not _SERVER.fullmatch(server.strip()):
+            raise UsageError(
+                "KAFKA_BOOTSTRAP_SERVERS must be host:port, more of them parted by commas",
+                hint="no URL and no password: user and password file have settings of their own",
+            )
+    return text
+
+
+def _lake_uri(text: str) -> str:
+    """A folder or a URI without secrets. The text is never quoted: it is shown by `mizan config show` and in logs."""
+    parts = urlsplit(text)
+    if "://" in text and ("@" in parts.netloc or parts.query or parts.fragment):
+        raise UsageError(
+            "MIZAN_LAKE_URI must hold no user, password or parameters",
+            hint="the store's own environment variables or credentials file hold its secrets",
+        )
+    return text
+
+
 VARIABLES = (
     Variable("MIZAN_HOME", "./var", "state: broker, lake, build, published, keys, Airflow home", Path),
-    Variable("MIZAN_LAKE_URI", None, "the lake; unset: $MIZAN_HOME/lake"),
-    Variable("KAFKA_BOOTSTRAP_SERVERS", None, "unset: the local broker's address"),
+    Variable("MIZAN_LAKE_URI", None, "the lake; unset: $MIZAN_HOME/lake", _lake_uri),
+    Variable("KAFKA_BOOTSTRAP_SERVERS", None, "unset: the local broker's address", _brokers),
     Variable(
         "MIZAN_KAFKA_SECURITY_PROTOCOL",
         None,
@@ -111,13 +135,20 @@ class KafkaLogin:
     ca_file: Path | None
 
     def password(self) -> str | None:
-        """The password from its file; UsageError where the file cannot be read."""
+        """The password from its file; UsageError where the file cannot be read, or anybody can read it."""
         if self.password_file is None:
             return None
         try:
-            return self.password_file.read_text().strip()
+            if self.password_file.stat().st_mode & 0o007:
+                raise UsageError(
+                    f"anybody can read the Kafka password file {self.password_file}",
+                    hint=f"chmod 600 {self.password_file}",
+                )
+            return self.password_file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise UsageError(f"cannot read the Kafka password file {self.password_file}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"the Kafka password file {self.password_file} does not hold text") from error
 
     def for_kafka_python(self) -> dict[str, object]:
         """Keyword arguments for kafka-python clients."""
@@ -267,7 +298,7 @@ class Settings:
                     "no Kafka cluster is configured",
                     hint="set KAFKA_BOOTSTRAP_SERVERS, or start the local one: mizan broker up",
                 )
-            local = json.loads(self.broker_file.read_text())
+            local = _read_broker_file(self.broker_file)
         password_file = self._path(password_variable) or (
             Path(local[f"{role}_password_file"]) if f"{role}_password_file" in local else None
         )
@@ -312,16 +343,32 @@ def agency_id(text: str) -> str:
     return text
 
 
+def _read_broker_file(path: Path) -> dict[str, str]:
+    """What the local broker wrote about itself. Raises UsageError where it is damaged."""
+    try:
+        local: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        local["bootstrap"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not describe a broker", hint="mizan broker up writes it anew") from error
+    return local
+
+
 def _read_dotenv(path: Path) -> dict[str, str]:
     """NAME=value lines; comments and blank lines are skipped, matching quotes are taken off."""
     found: dict[str, str] = {}
     if not path.is_file():
         return found
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        setting = line.strip()
+        if not setting or setting.startswith("#"):
             continue
-        name, equals, value = text.removeprefix("export ").partition("=")
+        name, equals, value = setting.removeprefix("export ").partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name.strip()):
             raise UsageError(f"{path}:{number}: expected NAME=value")
         value = value.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from contracts.reporting_time import parse_month
+from contracts.reporting_time import parse_begun_month
 from contracts.settings import Settings
 from pipeline.steps import publish_marts
 
@@ -45,7 +45,7 @@ def close_month(label: str, *, by: str, note: str, settings: Settings | None = N
     from warehouse.releases import close
 
     settings = settings or Settings.load()
-    closed = close(settings, parse_month(label), by=by, note=note)
+    closed = close(settings, parse_begun_month(label), by=by, note=note)
     return {
         "month": closed.month.label,
         "vintage": closed.vintage,
@@ -61,6 +61,6 @@ def reopen_month(label: str, *, by: str, note: str, settings: Settings | None = 
     from warehouse.releases import reopen
 
     settings = settings or Settings.load()
-    month = parse_month(label)
+    month = parse_begun_month(label)
     vintage = reopen(settings, month, by=by, note=note)
     return {"month": month.label, "vintage": vintage, "version": publish_marts(settings).version}
