@@ -38,10 +38,10 @@ def load_object(value: bytes, max_depth: int) -> dict[str, Any]:
         )
     except RecursionError:
         raise Refused("too_complex", "nested too deeply") from None
-    except json.JSONDecodeError:
-        raise Refused("not_json", _format(value)) from None
+    except json.JSONDecodeError as error:
+        raise Refused("not_json", _format(text, error)) from None
     if not isinstance(document, dict):
-        raise Refused("not_object", type(document).__name__)
+        raise Refused("not_object", _JSON_NAMES[type(document)])
     _check_text(document)
     return document
 
@@ -59,14 +59,20 @@ def _text(value: bytes) -> str:
         raise Refused("bad_encoding", "not UTF-8") from None
 
 
-def _format(value: bytes) -> str:
-    """The name of the format that the value seems to be in."""
-    start = value.lstrip()[:1]
-    if start == b"<":
+_JSON_NAMES = {list: "array", str: "string", bool: "boolean", int: "number", float: "number", type(None): "null"}
+
+
+def _format(text: str, error: json.JSONDecodeError) -> str:
+    """The name of the format that the text seems to be in, or what is wrong with its JSON."""
+    if text.lstrip()[:1] == "<":
         return "looks like XML"
-    if start in (b"{", b"["):
-        return "truncated or more than one document"
-    return "looks like CSV" if b"," in value else "not JSON"
+    if text.lstrip()[:1] not in ("{", "["):
+        return "looks like CSV" if "," in text else "not JSON"
+    if error.msg == "Extra data":
+        return "more than one document"
+    if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
+        return "truncated"
+    return "broken JSON"
 
 
 # An unclosed string runs to the end: looked for again at each of its escaped quotes it would take quadratic time.

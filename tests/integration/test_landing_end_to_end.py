@@ -1,6 +1,5 @@
 """Records of a real broker become rows, exactly once, or rejections with their reason; the proof sees any damage."""
 
-import datetime as dt
 import json
 import os
 import signal
@@ -9,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from corpus_cases import AGENCY, KNOWN, cases
 from landing_stage import Stage, await_stopped, ended, topic, visit
 
 from broker.administration import add_agency
-from contracts.event import Known
 from contracts.settings import Settings
 from landing.drain import land
 from landing.quarantine import counts, rows
@@ -22,7 +21,6 @@ from warehouse.lake import Lake
 from warehouse.maintenance import compact
 
 pytestmark = pytest.mark.integration
-CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
 
 @pytest.fixture
@@ -82,21 +80,16 @@ def test_one_id_of_two_agencies_is_two_events(stage: Stage):
 
 
 def test_the_corpus_ends_in_the_lake_or_in_quarantine_and_stops_nothing(stage: Stage):
-    agency = "tax-north"
+    agency = AGENCY
     add_agency(stage.settings, agency, partitions=1)
     stage.agencies.append(agency)
     expected: Counter[str] = Counter()
     values = []
-    for folder in sorted(path for path in CORPUS.iterdir() if path.is_dir()):
-        for name, case in json.loads((folder / "expected.json").read_text()).items():
-            headers = [(key, None if text is None else text.encode()) for key, text in case.get("headers", [])]
-            values.append((None if case.get("null") else (folder / name).read_bytes(), headers or None))
-            expected[case["outcome"]] += 1
+    for case in cases():
+        values.append((case.value, case.headers))
+        expected[case.outcome] += 1
     stage.send(agency, [*values, visit(agency, "last")])
-    known = Known(
-        {"passport": None, "ended": dt.date(2019, 1, 1)}, {"qom": "province", "kahak": "district"}, frozenset({"t1"})
-    )
-    landed = land(stage.settings, known=known)
+    landed = land(stage.settings, known=KNOWN)
     accepted = expected.pop("accepted")
     assert "last" in stage.ids(agency)
     assert len(stage.ids(agency)) == accepted + 1
