@@ -8,6 +8,8 @@ into a ``pid``. Passwords for Kafka are written by the same two functions.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -69,6 +71,11 @@ def current_key_id(settings: Settings) -> str:
         return FIRST_KEY_ID
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {_key_id_file(settings)}: {error}") from error
+
+
+def key_fingerprint(key: bytes) -> str:
+    """What a backup may say of a key: 16 hexadecimal digits that tell two keys apart and give neither away."""
+    return hmac.new(key, b"mizan key fingerprint v1", hashlib.sha256).hexdigest()[:16]
 
 
 def read_secret(path: Path) -> str:

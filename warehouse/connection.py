@@ -31,15 +31,25 @@ def build_connection(settings: Settings, *, wait_seconds: float = 600.0) -> Iter
 
     Raises TryAgain when the turn does not come within ``wait_seconds``.
     """
-    path = settings.build_file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _turn(path.with_suffix(".lock"), wait_seconds):
-        connection = duckdb.connect(str(path))
+    with build_turn(settings, wait_seconds=wait_seconds):
+        connection = duckdb.connect(str(settings.build_file))
         try:
             _configure(connection, settings, None)
             yield connection
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def build_turn(settings: Settings, *, wait_seconds: float = 600.0) -> Iterator[None]:
+    """The build's turn without its database: while it is held nothing is built, published or closed.
+
+    Raises TryAgain when the turn does not come within ``wait_seconds``.
+    """
+    path = settings.build_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _turn(path.with_suffix(".lock"), wait_seconds):
+        yield
 
 
 @contextlib.contextmanager

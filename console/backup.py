@@ -1,0 +1,79 @@
+"""`mizan backup` and `mizan restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from console.output import JSON_OPTION, note, print_json
+from contracts.errors import UsageError
+from contracts.settings import Settings
+
+FOLDER = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of backups.")]
+KEYS = Annotated[
+    Path | None, typer.Option("--with-keys", metavar="KEYDIR", help="Also the keys, in this folder of their own.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command()(backup)
+    app.command()(restore)
+
+
+def backup(folder: FOLDER, with_keys: KEYS = None, as_json: bool = JSON_OPTION) -> None:
+    """Copy lake, releases and published versions as of one moment; what is in DIR already is not copied again."""
+    from pipeline.backup import backup as make
+
+    done = make(Settings.load(), folder, keys_folder=with_keys)
+    made: dict[str, Any] = {
+        "backup": done.manifest.made_at,
+        "manifest": done.manifest_file,
+        "files": len(done.manifest.files),
+        "copied_files": done.copied_files,
+        "copied_bytes": done.copied_bytes,
+        "keys": with_keys is not None,
+    }
+    if as_json:
+        print_json(made | {"versions": done.manifest.versions, "next_offsets": done.manifest.next_offsets})
+        return
+    typer.echo(f"{made['backup']}  {made['files']} files, {done.copied_files} copied ({done.copied_bytes:,} bytes)")
+    if with_keys is None:
+        note("without keys: keep a copy of them elsewhere, see docs/runbooks/backup.md")
+
+
+def restore(
+    folder: FOLDER,
+    force: bool = typer.Option(False, "--force", help="The home holds data: move it aside, to replaced-…"),
+    only_check: bool = typer.Option(False, "--check", help="Read the backup back and compare; restore nothing."),
+    at: str | None = typer.Option(None, "--at", metavar="MOMENT", help="An older backup, by its name."),
+    with_keys: KEYS = None,
+    lost_platform_key: bool = typer.Option(
+        False, "--lost-platform-key", help="The platform key exists nowhere any more; see its runbook first."
+    ),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Bring a backup back into this home. Stop Airflow and landing first; `mizan verify` afterwards."""
+    from pipeline.restore import check
+    from pipeline.restore import restore as bring_back
+
+    settings = Settings.load()
+    if only_check and (force or lost_platform_key):
+        raise UsageError("--check restores nothing: leave --force and --lost-platform-key out")
+    if only_check:
+        done = check(settings, folder, at=at, keys_folder=with_keys)
+    else:
+        done = bring_back(
+            settings, folder, at=at, force=force, keys_folder=with_keys, lost_platform_key=lost_platform_key
+        )
+    if as_json:
+        found = {"backup": done.manifest.made_at, "files": len(done.manifest.files), "restored": not only_check}
+        print_json(found | {"replaced": done.replaced, "keys": done.keys, "next_offsets": done.manifest.next_offsets})
+        return
+    typer.echo(f"{done.manifest.made_at}  {len(done.manifest.files)} files {'checked' if only_check else 'restored'}")
+    if done.replaced is not None:
+        note(f"what was there is in {done.replaced}")
+    if not only_check:
+        note("now run: mizan verify")
