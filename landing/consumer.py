@@ -143,7 +143,7 @@ class Reader:
             chunk.partitions.append(partition)
             chunk.offsets.append(offset)
             chunk.values.append(value)
-            chunk.headers.append(message.headers())
+            chunk.headers.append(_headers(message))
             chunk.times.append(message.timestamp()[1])
             chunk.size += len(value) if value is not None else 0
             if offset + 1 >= end:
@@ -185,3 +185,16 @@ class Reader:
         self.trouble = f"({error.str()})"
         if error.fatal():
             raise KafkaException(error)
+
+
+# Stands for headers that the client cannot hand over; the contract refuses it as it would refuse them.
+_UNREADABLE: list[tuple[str, bytes | None]] = [("headers", b"\xff")]
+
+
+def _headers(message: Message) -> list[tuple[str, bytes | None]] | None:
+    """The record's headers. A name that is not UTF-8 makes the client raise: one sender would stop every partition."""
+    try:
+        headers: list[tuple[str, bytes | None]] | None = message.headers()
+    except (SystemError, UnicodeDecodeError):
+        return _UNREADABLE
+    return headers
