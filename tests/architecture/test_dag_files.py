@@ -68,6 +68,7 @@ def test_the_dags_are_exactly_the_ones_promised(bag):
         "sync_catalogue",
         "maintain_lake",
         "evaluate_agencies",
+        "replay_quarantine",
     }
 
 
@@ -113,3 +114,7 @@ def test_a_backfill_asks_for_both_ends(bag):
 
 def test_an_evaluation_may_ask_for_one_round(bag):
     assert bag["dags"]["evaluate_agencies"]["params"] == ["round"]
+
+
+def test_a_replay_may_be_narrowed_to_a_reason_and_an_agency(bag):
+    assert bag["dags"]["replay_quarantine"]["params"] == ["agency", "reason"]

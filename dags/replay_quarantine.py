@@ -1,0 +1,49 @@
+"""Judge open quarantined records again, with today's contract and catalogue, as long as Kafka retains them.
+
+By hand, after a service was registered or a contract version deployed; for one reason code or one agency, or for all.
+The same as `mizan quarantine replay`. What is accepted passes the gate as a batch of its own. Events are committed
+before the decision on their records, and found again by their offsets: running it twice, or killing it, lands nothing
+twice. The run is skipped, and wakes nothing downstream, when no record became an event.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag, task
+
+from contracts.reasons import reasons
+from contracts.settings import AGENCY_ID
+from scheduler.assets import OWNER, RETRIES, START, lake_events
+
+
+@dag(
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    tags=["mizan", "landing"],
+    default_args={"owner": OWNER, **RETRIES},
+    params={
+        "reason": Param(None, type=["null", "string"], enum=[None, *reasons()], title="One reason code alone"),
+        "agency": Param(None, type=["null", "string"], pattern=f"^{AGENCY_ID.pattern}$", title="One agency alone"),
+    },
+    doc_md=__doc__,
+)
+def replay_quarantine() -> None:
+    """Quarantine to lake."""
+
+    @task(outlets=[lake_events])
+    def replay(params: dict[str, str | None] | None = None) -> int:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from pipeline.steps import replay_quarantine as replay_now
+
+        asked = params or {}
+        done = replay_now(asked.get("reason"), asked.get("agency"))
+        if not (done.events or done.finished):
+            raise AirflowSkipException("no record became an event")
+        return done.lake_version
+
+    replay()
+
+
+replay_quarantine()
