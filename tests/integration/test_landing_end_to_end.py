@@ -98,6 +98,24 @@ def test_a_header_whose_name_is_no_text_stops_nothing(stage: Stage):
     assert verify(stage.settings).ok
 
 
+def test_a_small_batch_that_unpacks_to_much_is_set_aside_within_bounds(stage: Stage):
+    agency = stage.agency(partitions=1)
+    sizes = {"gzip": 2**22, "snappy": 2**22, "lz4": 2**22, "zstd": 2**25}
+    for codec, size in sizes.items():
+        packed = {"compression.type": codec, "message.max.bytes": 2**27}
+        stage.send(agency, [b"\0" * size, visit(agency, codec)], **packed)
+    with stage.start("land", "--json") as landing:
+        assert landing.stdout is not None
+        said = landing.stdout.read()
+        # Of this one process, where the limits of all children would be mixed up.
+        _, status, used = os.wait4(landing.pid, 0)
+        landing.returncode = os.waitstatus_to_exitcode(status)
+    assert landing.returncode == 0, said
+    assert sorted(stage.ids(agency)) == sorted(sizes)
+    assert stage.reasons(agency) == ["too_large"] * len(sizes)
+    assert used.ru_maxrss < 2**20, "KiB: a gigabyte"
+
+
 def test_the_corpus_ends_in_the_lake_or_in_quarantine_and_stops_nothing(stage: Stage):
     agency = AGENCY
     add_agency(stage.settings, agency, partitions=1)
