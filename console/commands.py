@@ -14,6 +14,7 @@ MODULES = (
     "console.evaluator",
     "console.catalogue",
     "console.landing",
+    "console.losses",
     "console.backup",
     "console.quarantine",
     "console.build",

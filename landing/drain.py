@@ -28,9 +28,11 @@ from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
 from warehouse.connection import Connection, memory_connection
 from warehouse.lake import Lake, Snapshot
+from warehouse.lake_versions import check_versions, note_versions
 from warehouse.landing_log import (
     PartitionRange,
     as_said,
+    check_files,
     commit,
     marks,
     next_offset,
@@ -102,8 +104,11 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     landed = Landed()
     key = read_key(settings.platform_key_file)
     lake = Lake(settings)
-    sweep(open_table(lake, "events"))
-    sweep(open_table(lake, "quarantine"))
+    for name in ("events", "quarantine"):
+        table = open_table(lake, name)
+        check_files(table)
+        sweep(table)
+    check_versions(settings)
     if known is None:
         from catalogue.read import known as known_to_catalogue
 
@@ -117,6 +122,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
             break
     if landed.offsets or landed.halts:
         _note_outcome(lake, landed, time.monotonic() - begun)
+    note_versions(settings)
     failpoint("exit")
     if landed.halts:
         raise LandingHalted(landed)

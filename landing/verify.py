@@ -18,6 +18,8 @@ from landing.verify_replays import finish_replays, replay_problems, replayed_row
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
+from warehouse.lake_versions import REASON as WENT_BACK
+from warehouse.lake_versions import went_back
 from warehouse.landing_log import (
     LandedCommit,
     commits,
@@ -27,6 +29,7 @@ from warehouse.landing_log import (
     next_offsets,
     open_table,
 )
+from warehouse.losses import KIND
 from warehouse.quarantine_states import TABLE as DECISIONS
 from warehouse.quarantine_states import decisions
 from warehouse.release_checks import release_folders, release_problems
@@ -82,6 +85,8 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
             proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
     if proof.problems:
         return proof  # what such a log says cannot be held against the files
+    for old in went_back(settings):
+        proof.add(WENT_BACK, f"lake/{old.table}", f"{old.words()}: put the newest copy back")
     decided = decisions(lake)  # before the events, which a replay commits first
     events, quarantine = open_table(lake, "events"), open_table(lake, "quarantine")
     landings, others = list(commits(lake, "events")), list(commits(lake, "quarantine"))
@@ -105,7 +110,7 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
     for kind, where, hint in release_problems(settings):
         proof.add(kind, where, hint)
     proof.checked["releases"] = len(release_folders(settings))
-    proof.checked |= {"commits": len(landings), "partitions": len(ends)}
+    proof.checked |= {"commits": len(landings), "partitions": len(ends), "lost": _accepted(proof, landings)}
     return proof
 
 
@@ -128,6 +133,15 @@ def _check_tiling(proof: Proof, landings: list[LandedCommit], marks: Mapping[str
     for name in ends.keys() - marks.keys():
         proof.add("tiling", name, "the log holds ranges but no next offset")
     return ends
+
+
+def _accepted(proof: Proof, landings: list[LandedCommit]) -> int:
+    """How many offsets were accepted as lost. Nobody passes over offsets without a name and a reason."""
+    for commit in landings:
+        said = commit.said.get(KIND, {})
+        if commit.kind == KIND and not (said.get("accepted_by") and said.get("reason")):
+            proof.add("loss", ", ".join(commit.partitions), f"version {commit.version} does not say by whom and why")
+    return sum(part.gaps for commit in landings if commit.kind == KIND for part in commit.partitions.values())
 
 
 def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit]) -> bool:
@@ -259,6 +273,7 @@ def _check_broker(proof: Proof, settings: Settings, landings: list[LandedCommit]
         topics = cluster.topics()
         partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
         offsets = {place(*partition): end for partition, end in cluster.end_offsets(partitions).items()}
+        firsts = {place(*partition): first for partition, first in cluster.first_offsets(partitions).items()}
     except (TryAgain, UsageError, MizanError) as error:
         proof.notes.append(f"not compared with the broker: {error}")
         return
@@ -272,3 +287,6 @@ def _check_broker(proof: Proof, settings: Settings, landings: list[LandedCommit]
             proof.add(
                 "PARTITION_OFFSET_CHANGED", name, f"the lake holds up to {end}, the broker ends at {offsets[name]}"
             )
+        elif end < firsts[name]:
+            hint = f"offsets {end} to {firsts[name] - 1} are gone before they landed"
+            proof.add("COULD_NOT_READ_OFFSET_RANGE", name, hint)

@@ -28,10 +28,11 @@ def landed_state(settings: Settings) -> State:
 
 
 def counted_state(settings: Settings) -> State:
-    """What the published numbers rest on: verdicts, closings, catalogue, and the day, because months grow old by it."""
+    """What published numbers rest on: verdicts, closings, losses, catalogue, and the day, because months grow old."""
     from catalogue.tables import tables
     from contracts.errors import UsageError
     from warehouse.lake import Lake
+    from warehouse.losses import losses_counted
 
     lake = Lake(settings)
     try:
@@ -41,6 +42,7 @@ def counted_state(settings: Settings) -> State:
     return {
         "verdicts": lake.open("verdicts").version,
         "month_closings": closings,
+        "losses": losses_counted(lake.open("events")),
         "day": tehran_date(dt.datetime.now(dt.UTC)).isoformat(),
         **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
     }

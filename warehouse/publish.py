@@ -18,6 +18,8 @@ from contracts.failpoints import failpoint
 from contracts.settings import Settings
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, in_transaction, memory_connection
+from warehouse.lake_versions import check_versions
+from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
@@ -109,6 +111,7 @@ def _make(
     rollback: int | None,
     now: dt.datetime,
 ) -> Published:
+    check_versions(settings)
     version = next_version(settings)
     lake = snapshot.lake_state(settings)
     made: dict[str, Tier] = {}
@@ -209,6 +212,7 @@ def _write_tier(
         restated.write_restatements(connection, dated, before="before", target="target")
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
+        write_losses(connection, target="target")
         passports.write(connection, tables, lake, now, target="target")
         # Some hundred small statements in one commit, because each commit is made durable.
         in_transaction(connection, lambda: snapshot.write_comments(connection, tables, target="target"))

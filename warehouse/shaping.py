@@ -1,8 +1,8 @@
 """The build's rows with the columns that every published table has: temporary tables that publishing works from.
 
 ``shape`` leaves ``time_tellings`` (each month and period, who told of it), ``closings`` (the ledger's last word on each
-month) and ``shaped_<table>`` behind (the build's rows with the common columns, key counts still there). What a row's
-state and vintage are depends on earlier publications as well: see month_standing.py.
+month), ``accepted_losses`` and ``shaped_<table>`` behind (the build's rows with the common columns, key counts still
+there). What a row's state and vintage are depends on earlier publications as well: see month_standing.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contracts.reporting_time import CALENDARS, Calendar, Month, Period, enclosi
 from contracts.settings import Settings
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
+from warehouse.losses import show_losses
 from warehouse.metric_tables import MetricTable, quoted
 from warehouse.month_closings import TABLE as LEDGER
 from warehouse.month_closings import latest
@@ -37,6 +38,7 @@ def shape(connection: Connection, tables: Sequence[MetricTable], settings: Setti
     dated = [table for table in tables if table.time_key is not None]
     _make_time_tellings(connection, dated, settings, now)
     _make_closings(connection, settings)
+    show_losses(connection, settings)
     for table in tables:
         select = _dated(table) if table.time_key is not None else _whole(table)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE shaped_{table.name} AS {select}")
@@ -225,7 +227,8 @@ def period_of(calendar: str, label: str) -> Period:
 
 def fingerprint(connection: Connection, tables: Sequence[MetricTable], settings: Settings) -> str:
     """Two builds with one fingerprint publish the same: rows, key counts, states, dimensions, threshold."""
-    relations = [f"shaped_{table.name}" for table in tables] + ["time_tellings", "closings", *dimensions_of(connection)]
+    relations = [f"shaped_{table.name}" for table in tables] + ["time_tellings", "closings", "accepted_losses"]
+    relations += dimensions_of(connection)
     parts = []
     for relation in relations:
         ((rows, total),) = connection.execute(

@@ -30,6 +30,7 @@ _TABLE_COMMENTS = {
     "period_totals": "Quarters, halves, years and declared ranges. Users are distinct in the period.",
     "month_states": "Each month's state, vintage and how many expected agencies reported after its end.",
     "restatements": "Every changed cell of a month that was published as more than open.",
+    "accepted_losses": "Offsets gone before they landed, accepted by name: the agency's figures may lack them.",
     "_meta": "What this version is.",
 }
 _METRICS_OF_OURS = frozenset(name for name in _TABLE_COMMENTS if name.startswith(("monthly_", "period_")))

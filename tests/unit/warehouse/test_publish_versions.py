@@ -63,6 +63,7 @@ def test_a_version_has_every_table_and_the_common_columns(settings, build, look)
         "metric_definitions",
         "month_states",
         "restatements",
+        "accepted_losses",
         "_meta",
     }
     assert look("SELECT count(*) FROM duckdb_views() WHERE schema_name = 'marts'") == [(0,)]

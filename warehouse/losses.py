@@ -1,0 +1,149 @@
+"""Offsets that were gone before they landed, and who let their partition go on: read back from the lake's own log.
+
+A loss is one commit of the table ``events`` without files: the range as gaps, operator and reason in its metadata.
+The transaction id ``losses`` counts them, so that a lake without any is not read through, and two operators at once
+are fenced like two landings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from contracts.errors import UsageError
+from contracts.settings import Settings
+from warehouse.connection import Connection
+from warehouse.lake import Lake, Snapshot
+from warehouse.landing_log import METADATA, commit, local_folder, marks
+
+KIND = "loss"
+COUNTER = "losses"
+_SCHEMA = pa.schema(
+    {
+        "agency_id": pa.string(),
+        "topic": pa.string(),
+        "partition": pa.int32(),
+        "first_offset": pa.int64(),
+        "next_offset": pa.int64(),
+        "offsets": pa.int64(),
+        "last_day_before": pa.date32(),
+        "accepted_at": pa.timestamp("us"),
+        "accepted_by": pa.string(),
+        "reason": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class AcceptedLoss:
+    """One accepted loss: ``[first_offset, next_offset)`` of a partition, of which ``offsets`` never reached the lake.
+
+    ``last_day_before``: the Tehran day of the newest event of the partition that landed before; None where there is
+    none. A day, because it is published. The lost records' own times are unknown. ``accepted_at`` is in UTC.
+    """
+
+    agency_id: str
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    offsets: int
+    last_day_before: dt.date | None
+    accepted_at: dt.datetime
+    accepted_by: str
+    reason: str
+
+
+def losses_counted(snapshot: Snapshot) -> int:
+    """How many losses the loaded version of ``events`` has seen accepted. Reads no log entry."""
+    return snapshot.handle.transaction_version(COUNTER) or 0
+
+
+def accepted_losses(snapshot: Snapshot) -> list[AcceptedLoss]:
+    """Every accepted loss of the loaded version of ``events``, oldest first."""
+    if not losses_counted(snapshot):
+        return []
+    log = local_folder(snapshot) / "_delta_log"
+    entries = (_said(log / f"{version:020d}.json") for version in range(snapshot.version + 1))
+    return [_read(said) for said in entries if said is not None]
+
+
+def commit_loss(
+    snapshot: Snapshot, loss: AcceptedLoss, offsets: Mapping[str, int], partitions: Mapping[str, object]
+) -> int:
+    """Commit a loss to ``events`` through the handle it was judged on; the version afterwards.
+
+    ``offsets``: next offset by place and topic id bits by topic, ``partitions``: the range as the log says it.
+    Raises Fenced where another writer came first.
+    """
+    said = {**asdict(loss), "accepted_at": loss.accepted_at.isoformat()}
+    said["last_day_before"] = loss.last_day_before and loss.last_day_before.isoformat()
+    return commit(
+        snapshot,
+        [],
+        {**marks(offsets), COUNTER: losses_counted(snapshot) + 1},
+        {
+            "kind": KIND,
+            "batch_id": "",
+            "landed_at": said["accepted_at"],
+            "partitions": dict(partitions),
+            "agencies": {},
+            KIND: said,
+        },
+    )
+
+
+def show_losses(connection: Connection, settings: Settings) -> None:
+    """Make the temporary table ``accepted_losses``; empty where there is no lake."""
+    try:
+        found = accepted_losses(Lake(settings).open("events"))
+    except UsageError:
+        found = []
+    rows = [asdict(loss) for loss in found]
+    for row in rows:
+        # Published instants are UTC timestamps, which every client can read.
+        row["accepted_at"] = row["accepted_at"].astimezone(dt.UTC).replace(tzinfo=None)
+    connection.register("losses_found", pa.Table.from_pylist(rows, schema=_SCHEMA))
+    connection.execute("CREATE OR REPLACE TEMP TABLE accepted_losses AS SELECT * FROM losses_found")
+    connection.unregister("losses_found")
+
+
+def write_losses(connection: Connection, *, target: str) -> None:
+    """Make the published table ``accepted_losses`` and its line in ``_meta``: how many offsets."""
+    connection.execute(
+        f"CREATE TABLE {target}.marts.accepted_losses AS "  # noqa: S608 our own names
+        "SELECT * FROM temp.accepted_losses ORDER BY accepted_at, topic, partition"
+    )
+    connection.execute(
+        f"INSERT INTO {target}.marts._meta "  # noqa: S608 as above
+        "SELECT 'accepted_losses', coalesce(sum(offsets), 0)::BIGINT::VARCHAR FROM temp.accepted_losses"
+    )
+
+
+def _said(entry: Path) -> Mapping[str, Any] | None:
+    """What a log entry says of a loss; None where it is another commit."""
+    text = entry.read_text(encoding="utf-8") if entry.exists() else ""
+    # Most entries are landings: they are not even parsed.
+    if f'\\"{KIND}\\"' not in text and f'"{KIND}"' not in text:
+        return None
+    for line in filter(None, text.splitlines()):
+        found = json.loads(line).get("commitInfo", {}).get(METADATA)
+        said = json.loads(found) if isinstance(found, str) else found
+        if said and said.get("kind") == KIND:
+            return dict(said[KIND])
+    return None
+
+
+def _read(said: Mapping[str, Any]) -> AcceptedLoss:
+    day = said["last_day_before"]
+    times = {
+        "last_day_before": None if day is None else dt.date.fromisoformat(day),
+        "accepted_at": dt.datetime.fromisoformat(said["accepted_at"]),
+    }
+    return AcceptedLoss(**{**said, **times})
