@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from corpus_cases import AGENCY, KNOWN, cases
-from kafka import KafkaProducer
 from landing_stage import Stage, await_stopped, ended, topic, visit
 
 from broker.administration import add_agency
@@ -78,24 +77,6 @@ def test_one_id_of_two_agencies_is_two_events(stage: Stage):
     stage.send(other, [visit(other, "e-1")])
     land(stage.settings)
     assert stage.ids(one) == stage.ids(other) == ["e-1"]
-
-
-class BytesName(str):
-    """A header's name that goes onto the wire as bytes which are no UTF-8."""
-
-    def encode(self, *_: object) -> bytes:
-        return b"\xff\xfe"
-
-
-def test_a_header_whose_name_is_no_text_stops_nothing(stage: Stage):
-    agency = stage.agency(partitions=1)
-    with KafkaProducer(**stage.settings.kafka_admin().for_kafka_python()) as producer:
-        producer.send(topic(agency), visit(agency, "odd"), key=b"egov.other", headers=[(BytesName("x"), b"1")])
-        producer.send(topic(agency), visit(agency, "last"), key=b"another agency")
-        producer.flush(30)
-    landed = land(stage.settings)
-    assert (landed.events, stage.ids(agency), stage.reasons(agency)) == (1, ["last"], ["bad_headers"])
-    assert verify(stage.settings).ok
 
 
 def test_a_small_batch_that_unpacks_to_much_is_set_aside_within_bounds(stage: Stage):
