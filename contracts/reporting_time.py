@@ -155,6 +155,11 @@ def tehran_date(instant: dt.datetime) -> dt.date:
     return instant.astimezone(TEHRAN).date()
 
 
+def tehran_today() -> dt.date:
+    """The Tehran date of now."""
+    return tehran_date(dt.datetime.now(dt.UTC))
+
+
 def month_of(calendar: Calendar, day: dt.date) -> Month:
     """The month that holds a (Gregorian) date."""
     if calendar == "jalali":

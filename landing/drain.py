@@ -8,7 +8,6 @@ next one reads the same offsets again and keeps the verdicts that were recorded.
 from __future__ import annotations
 
 import datetime as dt
-import resource
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,12 +20,13 @@ from contracts.keys import read_key
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster
+from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.consumer import Chunk, Partition, Reader
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
 from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
-from warehouse.connection import Connection, memory_connection
+from warehouse.connection import Connection
 from warehouse.lake import Lake, Snapshot
 from warehouse.lake_versions import check_versions, note_versions
 from warehouse.landing_log import (
@@ -45,7 +45,6 @@ from warehouse.landing_log import (
 # A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
 BATCH_RECORDS = 100_000
 BATCH_BYTES = 64 * 2**20
-MEMORY_LIMIT = "600MB"
 
 
 @dataclass
@@ -98,8 +97,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     ``known`` stands in for the catalogue in tests. Raises LandingHalted (exit 4) after landing everything else where
     a partition halts, Fenced (exit 5) where another writer came first, TryAgain where Kafka does not answer.
     """
-    # A core dump would hold keys and payloads.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    forbid_core_dumps()
     begun = time.monotonic()
     landed = Landed()
     key = read_key(settings.platform_key_file)
@@ -137,9 +135,7 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
     landed.lake_version = batch.events.version
     if not plan.ranges:
         return
-    connection = memory_connection()
-    # Records hold user_keys until they are re-keyed: nothing may spill to disk.
-    connection.execute(f"SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
+    connection = unspilling_connection()
     decoder = Decoder(connection, plan.topics, known, key)
     most = min(BATCH_RECORDS, settings.land_cap)
     with Reader(settings.kafka(), plan.ranges, most) as reader:

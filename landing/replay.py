@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-import resource
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +22,12 @@ from contracts.keys import read_key
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster, Topic
+from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.consumer import Chunk, Partition, Reader
 from landing.decisions import Place, decide, finish, open_records, replay_marks
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected, subkey
 from landing.dedupe import take_out_repeats
 from landing.plan import place
-from warehouse.connection import memory_connection
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, marks, next_offsets, open_table, write_file
 from warehouse.quarantine_states import TABLE
@@ -38,7 +37,6 @@ BATCH_RECORDS = 50_000
 BATCH_BYTES = 64 * 2**20
 # Records farther apart than this are read one by one rather than with all that lies between them.
 APART = 20_000
-MEMORY_LIMIT = "600MB"
 
 
 @dataclass
@@ -95,8 +93,7 @@ def replay(
     ``known`` stands in for the catalogue in tests. Raises Fenced (exit 5) where another writer came first, TryAgain
     where Kafka does not answer; what was committed until then stands, and the next run goes on.
     """
-    # A core dump would hold keys and payloads.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    forbid_core_dumps()
     begun = time.monotonic()
     key = read_key(settings.platform_key_file)
     lake = Lake(settings)
@@ -164,9 +161,7 @@ class _Batch:
             return
         failpoint("replay.read")
         named = [topics[name] for name in sorted({at[0] for at in read})]
-        connection = memory_connection()
-        # Records hold user_keys until they are re-keyed: nothing may spill to disk.
-        connection.execute(f"SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
+        connection = unspilling_connection()
         decoder = Decoder(connection, named, self._known, self._key)
         for chunk in chunks:
             decoder.add(chunk)

@@ -94,23 +94,34 @@ def key_files(settings: Settings) -> dict[str, Path]:
     """The keys by the name they have in a folder of keys. Those the configuration places elsewhere are among them."""
     there = sorted(settings.keys.iterdir()) if settings.keys.is_dir() else []
     found = {path.name: path for path in there if path.is_file() and not path.name.startswith(".")}
+    return found | {name: path for name, path in configured_keys(settings).items() if path.is_file()}
+
+
+def configured_keys(settings: Settings) -> dict[str, Path]:
+    """The keys that the configuration may place elsewhere, by the name they have in a folder of keys."""
     transport = settings.transport_key_file
-    elsewhere = {
+    return {
         "transport.key": transport,
         "transport.key.id": transport.with_name(transport.name + ".id"),
         "platform.key": settings.platform_key_file,
     }
-    return found | {name: path for name, path in elsewhere.items() if path.is_file()}
+
+
+def put_key(source: Path, target: Path, text: str, hint: str) -> bool:
+    """Write a key where none is (0600), True; False where it is there already. UsageError where another key is."""
+    if keep_secret(target, lambda: text):
+        return True
+    if read_secret(target) != text:
+        raise UsageError(f"{target} is another key than {source}", hint=hint)
+    return False
 
 
 def copy_keys(settings: Settings, target: Path) -> Iterator[Path]:
     """Copy every key into ``target``, 0600; those that were not there. UsageError where another key has the name."""
     for name, source in key_files(settings).items():
         text = read_secret(source) if source.suffix != ".pub" else source.read_text(encoding="ascii").strip()
-        if keep_secret(target / name, lambda text=text: text):  # type: ignore[misc] # a default freezes the loop's value
+        if put_key(source, target / name, text, "name an empty folder for the keys"):
             yield target / name
-        elif read_secret(target / name) != text:
-            raise UsageError(f"{target / name} is another key than {source}", hint="name an empty folder for the keys")
 
 
 def _check_apart(settings: Settings, folder: Path, keys_folder: Path | None) -> None:

@@ -6,14 +6,13 @@ means that the step runs once more, and every step may.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts.reporting_time import tehran_date
+from contracts.reporting_time import tehran_today
 from contracts.settings import Settings
 
 State = Mapping[str, Any]
@@ -43,7 +42,7 @@ def counted_state(settings: Settings) -> State:
         "verdicts": lake.open("verdicts").version,
         "month_closings": closings,
         "losses": losses_counted(lake.open("events")),
-        "day": tehran_date(dt.datetime.now(dt.UTC)).isoformat(),
+        "day": tehran_today().isoformat(),
         **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
     }
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from contracts.errors import BadInput, UsageError
-from contracts.keys import keep_secret, key_fingerprint, read_key, read_secret
+from contracts.keys import key_fingerprint, read_key, read_secret
 from contracts.settings import Settings
-from pipeline.backup import LAKE, parts
+from pipeline.backup import LAKE, configured_keys, parts, put_key
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile, copy_hashed
 from warehouse.durable import sync
 
@@ -168,20 +168,12 @@ def _damaged(store: BackupStore, places: list[str]) -> BadInput:
 
 def _put_keys(settings: Settings, keys_folder: Path) -> list[Path]:
     """The keys that were not there, put where the configuration wants them; UsageError where another one is."""
-    places = {
-        "transport.key": settings.transport_key_file,
-        "transport.key.id": settings.transport_key_file.with_name(settings.transport_key_file.name + ".id"),
-        "platform.key": settings.platform_key_file,
-    }
+    places = configured_keys(settings)
     made = []
     for source in sorted(path for path in keys_folder.iterdir() if path.is_file() and not path.name.startswith(".")):
         target, text = places.get(source.name, settings.keys / source.name), read_secret(source)
-        if keep_secret(target, lambda text=text: text):  # type: ignore[misc] # a default freezes the loop's value
+        if put_key(source, target, text, "move it away first, or leave --with-keys out"):
             made.append(target)
-        elif read_secret(target) != text:
-            raise UsageError(
-                f"{target} is another key than {source}", hint="move it away first, or leave --with-keys out"
-            )
     return made
 
 

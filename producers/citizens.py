@@ -19,6 +19,12 @@ _PRIME = 99_999_989
 _STRIDE = 61_803_399
 
 
+def seeded(name: str, seed: int, scale: float) -> tuple[str, str]:
+    """What seeds one telling of a scenario, and the tag in its ids: another seed or scale shares no id with it."""
+    text = f"{name}|{seed}|{scale!r}"
+    return text, hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
 @dataclass(frozen=True, slots=True)
 class Citizen:
     """What an agency knows of a person: a key, an age band and a home. ``place`` is the scenario's kind of home."""

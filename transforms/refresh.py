@@ -18,7 +18,7 @@ from pathlib import Path
 from catalogue.read import current
 from contracts.errors import MizanError
 from contracts.failpoints import failpoint
-from contracts.reporting_time import CALENDARS, Month, tehran_date
+from contracts.reporting_time import CALENDARS, Month, tehran_today
 from contracts.settings import Settings
 from transforms import assessments, changes, closure, evaluation, landed, months, reference
 from transforms.model import PUBLISHED, fingerprint, models
@@ -131,7 +131,7 @@ def refresh_evaluations(settings: Settings, today: dt.date | None = None) -> Non
         return
     with build_connection(settings) as connection:
         prepare(connection)
-        evaluation.refresh(connection, today or tehran_date(dt.datetime.now(dt.UTC)))
+        evaluation.refresh(connection, today or tehran_today())
 
 
 def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -> set[Month]:
@@ -199,7 +199,7 @@ def _facts_alone(connection: Connection, settings: Settings) -> Built:
 def _bring_up_to_date(connection: Connection, settings: Settings) -> Built:
     found = sorted(update_facts(connection, Lake(settings), current(settings)))
     done = compute(connection, found)
-    evaluation.refresh(connection, tehran_date(dt.datetime.now(dt.UTC)))
+    evaluation.refresh(connection, tehran_today())
     return Built(tuple(found), done, None)
 
 

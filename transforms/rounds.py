@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 
 from contracts.errors import UsageError
-from contracts.reporting_time import tehran_date
+from contracts.reporting_time import tehran_today
 from contracts.settings import Settings
 from transforms import evaluation
 from transforms.model import models
@@ -52,9 +52,7 @@ def evaluate_round(settings: Settings, name: str, today: dt.date | None = None) 
                 {"round": name},
             )
             for table in _OVER_ALL:
-                evaluation.replace(
-                    connection, models("evaluations")[table], today or tehran_date(dt.datetime.now(dt.UTC))
-                )
+                evaluation.replace(connection, models("evaluations")[table], today or tehran_today())
             connection.execute("DELETE FROM ops_rounds WHERE round = $round", {"round": name})
             connection.execute(
                 f"INSERT INTO ops_rounds {_digests(ranking.table)} HAVING round = $round",

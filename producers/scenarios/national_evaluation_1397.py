@@ -9,7 +9,6 @@ provided. At a scale s each answers ``max(20, round(monthly x s))`` inquiries a 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import date
 from random import Random
@@ -19,6 +18,7 @@ from contracts.reporting_time import Month
 from contracts.settings import EVALUATOR
 from producers import envelope
 from producers.apportionment import scatter, spread
+from producers.citizens import seeded
 from producers.identifiers import seeded_event_id
 from producers.journeys import MonthClock, Reporter, Said, start_of_journey, written_time
 from producers.scenarios import national_agencies
@@ -102,8 +102,7 @@ def catalogue() -> Tables:
 
 def events(month: Month, scale: float, seed: int) -> Iterator[tuple[str, bytes]]:
     """What reaches the broker in a month: day by day, in a day the evaluator first."""
-    seed_text = f"{NAME}|{seed}|{scale!r}"
-    tag = hashlib.sha256(seed_text.encode()).hexdigest()[:6]
+    seed_text, tag = seeded(NAME, seed, scale)
     clock = MonthClock(month)
     released = date.fromisoformat(STREAMED.release_on)
     plans = [

@@ -14,7 +14,6 @@ Cooperatives is not on the window yet, Fisheries was never heard of. Agencies an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
@@ -24,7 +23,7 @@ from typing import Any
 from contracts.event_contract import event_contract
 from contracts.reporting_time import Month
 from producers.apportionment import apportion, scatter, spread
-from producers.citizens import Population
+from producers.citizens import Population, seeded
 from producers.journeys import (
     MonthClock,
     OfferedService,
@@ -101,9 +100,7 @@ class _Telling:
         self.registered = list(accumulate(self.new_users))
         self.inquiries = round(MONTHLY_INQUIRIES * scale)
         self.visits = apportion(len(MONTHS) * round(MONTHLY_VISITS * scale), _VISIT_WEIGHTS)
-        # Another seed or scale is another population: nothing of it shares an id with this one.
-        self.tag = hashlib.sha256(f"{NAME}|{seed}|{scale!r}".encode()).hexdigest()[:6]
-        self.seed_text = f"{NAME}|{seed}|{scale!r}"
+        self.seed_text, self.tag = seeded(NAME, seed, scale)
         whole = sum(weight for *_, weight in PROVINCES)
         self.people = Population(NAME, seed, _AGES, [(place, weight / whole) for place, _, _, weight in PROVINCES])
 

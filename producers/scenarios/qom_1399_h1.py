@@ -13,7 +13,6 @@ A service once used is used in every month from then on (at 0.001 and above), so
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
@@ -22,7 +21,7 @@ from random import Random
 from contracts.event_contract import event_contract
 from contracts.reporting_time import Month
 from producers.apportionment import apportion, choose, scatter, spread
-from producers.citizens import Population
+from producers.citizens import Population, seeded
 from producers.envelope import full_type
 from producers.journeys import (
     COUNTED,
@@ -79,13 +78,11 @@ class _Telling:
 
     def __init__(self, scale: float, seed: int) -> None:
         self.total = round(TRANSACTIONS * scale)
-        # Another seed or scale is another population: nothing of it shares an id with this one.
-        self.tag = hashlib.sha256(f"{NAME}|{seed}|{scale!r}".encode()).hexdigest()[:6]
+        self.seed_text, self.tag = seeded(NAME, seed, scale)
         self.by_month = apportion(self.total, _MONTH_WEIGHTS)
         self.people = Population(NAME, seed, _AGES, _DISTRICTS)
         self.citizens = max(20, round(self.total * 0.46))
         self.businesses = max(5, self.citizens // 12)
-        self.seed_text = f"{NAME}|{seed}|{scale!r}"
 
     def quotas(self, month: Month) -> list[tuple[int, int]]:
         """Completed transactions of a month by agency: (sent in the month, sent a month late)."""

@@ -9,7 +9,6 @@ and went: but for Kahak's, each office falls silent for more than a month and th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
@@ -18,7 +17,7 @@ from random import Random
 from contracts.event_contract import event_contract
 from contracts.reporting_time import Month
 from producers.apportionment import apportion, scatter, spread
-from producers.citizens import Population
+from producers.citizens import Population, seeded
 from producers.journeys import MonthClock, OfferedService, Person, Reporter, Said
 from producers.scenarios import iran_places, qom_district_catalogue
 from producers.scenarios.office_days import OfficeMonth, Served, work_days
@@ -67,8 +66,7 @@ class _Telling:
 
     def __init__(self, scale: float, seed: int) -> None:
         self.total = max(FEWEST, round(TRANSACTIONS * scale))
-        self.tag = hashlib.sha256(f"{NAME}|{seed}|{scale!r}".encode()).hexdigest()[:6]
-        self.seed_text = f"{NAME}|{seed}|{scale!r}"
+        self.seed_text, self.tag = seeded(NAME, seed, scale)
         self.people = Population(NAME, seed, _AGES, [("qom", 1.0)])
         self.neighbours = max(200, self.total // 8)  # people of one office
 

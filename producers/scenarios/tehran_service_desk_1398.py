@@ -10,7 +10,6 @@ Exactly ``max(240, round(24,000,000 x scale))`` transactions are completed; the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from random import Random
@@ -18,7 +17,7 @@ from random import Random
 from contracts.event_contract import event_contract
 from contracts.reporting_time import Month
 from producers.apportionment import apportion, scatter, spread
-from producers.citizens import Population
+from producers.citizens import Population, seeded
 from producers.journeys import MonthClock, OfferedService, Person, Reporter, Said
 from producers.scenarios import iran_places, tehran_catalogue
 from producers.scenarios.office_days import OfficeMonth, Served, work_days
@@ -76,8 +75,7 @@ class _Telling:
 
     def __init__(self, scale: float, seed: int) -> None:
         self.total = max(FEWEST, round(TRANSACTIONS * scale))
-        self.tag = hashlib.sha256(f"{NAME}|{seed}|{scale!r}".encode()).hexdigest()[:6]
-        self.seed_text = f"{NAME}|{seed}|{scale!r}"
+        self.seed_text, self.tag = seeded(NAME, seed, scale)
         self.people = Population(NAME, seed, _AGES, [("tehran", 1.0)])
         self.citizens = max(200, round(self.total * 0.6))
 

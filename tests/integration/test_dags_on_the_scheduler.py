@@ -29,6 +29,7 @@ DAGS = {
     "sync_catalogue",
     "evaluate_agencies",
     "maintain_lake",
+    "replay_quarantine",
 }
 FLOW = ("land_events", "gate_and_build", "publish_warehouse")
 
