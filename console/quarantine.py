@@ -57,6 +57,11 @@ def show_records(
             f"    {row['redacted_excerpt']}\n    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
             markup=False,
         )
+        if row["decided_at"] is not None:
+            why = f": {row['decision_note']}" if row["decision_note"] else ""
+            data.print(
+                f"    {row['state']} by {row['decided_by']}, {row['decided_at']:%Y-%m-%d %H:%M} UTC{why}", markup=False
+            )
 
 
 @quarantine.command("replay")

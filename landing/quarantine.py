@@ -79,12 +79,15 @@ def counts(settings: Settings) -> list[dict[str, Any]]:
 def rows(
     settings: Settings, *, reason: str | None = None, agency: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Positions and value-free details of rejections, newest first, with the texts for the agency."""
+    """Positions and value-free details of rejections, newest first, with the texts for the agency.
+
+    ``decided_by``, ``decided_at`` and ``decision_note`` say who decided what ``state`` says; None while it is open.
+    """
     connection = _opened(settings)
     found = connection.execute(
         """
         SELECT topic, partition, "offset", kafka_ts, agency_id, reason_code, stage, detail, size, redacted_excerpt,
-            batch_id, landed_at, state
+            batch_id, landed_at, state, decided_by, decided_at, decision_note, decision_batch
         FROM set_aside
         WHERE ($reason::VARCHAR IS NULL OR reason_code = $reason) AND ($agency::VARCHAR IS NULL OR agency_id = $agency)
         ORDER BY landed_at DESC, topic, partition, "offset"

@@ -19,7 +19,7 @@ from warehouse.lake import Lake
 from warehouse.published import TIERS, current
 
 REASON = "LAKE_VERSION_WENT_BACK"
-_TABLES = ("events", "quarantine")
+_TABLES = ("events", "quarantine", "quarantine_decisions")
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,24 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from contracts.errors import MizanError
+from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, live_files, local_folder, write_file
+from warehouse.quarantine_states import TABLE as DECISIONS
 
 SMALL_BYTES = 64 * 2**20
 TARGET_ROWS = 2_000_000
 FEWEST_FILES = 4
 # Readers and a rebuild may still use an old version's files for a week.
 RETENTION_HOURS = 168
-_ORDER = {"events": "agency_id, occurred_at", "quarantine": 'agency_id, topic, partition, "offset"'}
-_RANGED = {"events": ("agency_id", "event_id", "occurred_at"), "quarantine": ("agency_id",)}
+_ORDER = {
+    "events": "agency_id, occurred_at",
+    "quarantine": 'agency_id, topic, partition, "offset"',
+    DECISIONS: 'topic, partition, "offset"',
+}
+_RANGED = {"events": ("agency_id", "event_id", "occurred_at"), "quarantine": ("agency_id",), DECISIONS: ()}
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,19 @@ class Compacted:
 
 
 def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str, Compacted]:
-    """Merge small files of ``events`` and ``quarantine``, write checkpoints, vacuum. Safe beside landing.
+    """Merge small files of events, quarantine and decisions, write checkpoints, vacuum. Safe beside every writer.
 
-    Raises Fenced where another compaction came first; landing only appends and is not disturbed.
+    Raises Fenced where another compaction came first; landing, replays and drops only append and are not disturbed.
     """
     lake = Lake(settings)
     done = {}
     for name in _ORDER:
-        before = live_files(lake.open(name))
+        try:
+            before = live_files(lake.open(name))
+        except UsageError:
+            if name != DECISIONS:
+                raise
+            continue  # a lake made before there were decisions
         while _merge_some(settings, lake, name, fewest_files):
             pass
         handle = lake.open(name).handle

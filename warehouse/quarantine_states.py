@@ -30,16 +30,24 @@ def states_version(lake: Lake) -> str:
 
 
 def view_quarantine(connection: Connection, name: str, quarantine: Snapshot, decided: Snapshot | None) -> None:
-    """(Re)create the temporary view ``name``: the rejections, each with the ``state`` that holds now."""
+    """(Re)create the temporary view ``name``: the rejections, each with the ``state`` that holds now.
+
+    Where something was decided: ``decided_by``, ``decided_at``, ``decision_note``, and ``decision_batch``, the replay
+    that brought the event or the name of the drop.
+    """
     columns = dict(lake_tables()["quarantine"])
     view_files(connection, f"{name}_rejections", quarantine.files, columns)
     view_files(connection, f"{name}_decisions", decided.files if decided else [], dict(lake_tables()[TABLE]))
     # By the alphabet a replay comes after a duplicate, and both after a drop: the greatest is the one that stands.
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW "{name}" AS
-        SELECT r.* REPLACE (coalesce(d.decision, r.state) AS state)
+        SELECT
+            r.* REPLACE (coalesce(d.last.decision, r.state) AS state),
+            d.last.decided_by AS decided_by, d.last.decided_at AS decided_at,
+            d.last.note AS decision_note, d.last.batch_id AS decision_batch
         FROM "{name}_rejections" AS r
         LEFT JOIN (
-            SELECT topic, partition, "offset", max(decision) AS decision FROM "{name}_decisions" GROUP BY ALL
+            SELECT topic, partition, "offset", arg_max(one, ROW(decision, decided_at)) AS last
+            FROM "{name}_decisions" AS one GROUP BY topic, partition, "offset"
         ) AS d ON d.topic = r.topic AND d.partition = r.partition AND d."offset" = r."offset"
     """)  # noqa: S608 our own names

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 RETRACTED = "ir.egov.event.retracted.v1"
 _LAKE_TABLES = (
-    *("events", "quarantine", "verdicts", "catalogue/agencies", "catalogue/places", "catalogue/services"),
+    *("events", "quarantine", "quarantine_decisions", "verdicts"),
+    *("catalogue/agencies", "catalogue/places", "catalogue/services"),
     *("catalogue/mandates", "catalogue/frameworks", "catalogue/assessments"),
 )
 _TABLE_COMMENTS = {

@@ -1,6 +1,7 @@
 """Decisions on rejected records: which are open, dropped or replayed, and what the proof says of them."""
 
 import datetime as dt
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from landing.replay import APART, _passes
 from landing.verify import verify
 from warehouse.connection import memory_connection
 from warehouse.lake import Lake, arrow_schema
+from warehouse.lake_versions import note_versions, went_back
 from warehouse.landing_log import PartitionRange, as_said, commit, marks, next_offsets, open_table, write_file
+from warehouse.maintenance import compact
 from warehouse.quarantine_states import TABLE
 
 NOW = dt.datetime(2020, 4, 1, tzinfo=dt.UTC)
@@ -106,6 +109,62 @@ def test_a_drop_without_a_name_a_note_or_a_known_reason_is_refused(lake: Lake):
         with pytest.raises(UsageError):
             drop(lake.settings, **given)
     assert set(standing(lake).values()) == {"open"}
+
+
+def test_who_decided_when_and_why_is_shown_beside_the_record(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    from console import commands
+
+    land(lake, REASONS)
+    drop(lake.settings, reason="future", by="Sara", note="a clock that was wrong")
+    replayed(lake, 1)
+    finish(lake.settings)
+    shown = {row["offset"]: row for row in rows(lake.settings)}
+    told = {offset: (row["state"], row["decided_by"], row["decision_note"]) for offset, row in shown.items()}
+    assert told[0] == ("open", None, None)
+    assert told[1] == ("replayed", "replay", "")
+    assert told[3] == ("dropped", "Sara", "a clock that was wrong")
+    assert shown[1]["decision_batch"] == "r-1"
+    assert abs(shown[3]["decided_at"] - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+    monkeypatch.setenv("MIZAN_HOME", str(lake.settings.home))
+    if not app.registered_commands:
+        commands.register(app)
+    lines = CliRunner().invoke(app, ["quarantine", "show", "--reason", "future"]).stdout.splitlines()
+    assert lines[-1].strip().startswith("dropped by Sara, 20")
+    assert lines[-1].endswith(" UTC: a clock that was wrong")
+    assert "replayed by replay, " in CliRunner().invoke(app, ["quarantine", "show"]).stdout
+
+
+def test_many_decisions_are_merged_into_one_file_and_stand_as_they_were(lake: Lake):
+    many = ["not_json"] * 6
+    land(lake, many)
+    for offset in range(5):
+        said = "duplicate" if offset % 2 else "dropped"
+        decide(open_table(lake, TABLE), {(TOPIC, 0, offset): said}, batch_id=f"d-{offset}", by="Sara", note="n")
+    before = rows(lake.settings)
+    stale = open_table(lake, TABLE)
+    done = compact(lake.settings, fewest_files=2)[TABLE]
+    assert (done.files_before, done.files_after) == (5, 1)
+    assert rows(lake.settings) == before
+    # Who loaded the table before the merge is not disturbed, and a second decision on the partition is still fenced.
+    decide(stale, {(TOPIC, 0, 5): "dropped"}, batch_id="d-5", by="Sara", note="n")
+    assert standing(lake)[5] == "dropped"
+    with pytest.raises(Fenced):
+        decide(stale, {(TOPIC, 0, 5): "replayed"}, batch_id="r-5", by="replay", note="")
+    proof = verify(lake.settings, deep=True)
+    assert proof.ok, proof.problems
+
+
+def test_an_old_copy_of_the_decisions_is_known_for_one(lake: Lake, tmp_path: Path):
+    land(lake, REASONS)
+    shutil.copytree(Path(lake.location(TABLE)), tmp_path / "old")
+    drop(lake.settings, reason="future", by="Sara", note="n")
+    note_versions(lake.settings)
+    shutil.rmtree(lake.location(TABLE))
+    (tmp_path / "old").rename(lake.location(TABLE))
+    assert [one.table for one in went_back(lake.settings)] == [TABLE]
+    assert ("LAKE_VERSION_WENT_BACK", f"lake/{TABLE}") in {
+        (problem.kind, problem.where) for problem in verify(lake.settings).problems
+    }
 
 
 def test_records_that_a_killed_landing_judged_are_left_to_the_next_landing(lake: Lake):
