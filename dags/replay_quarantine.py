@@ -3,7 +3,7 @@
 By hand, after a service was registered or a contract version deployed; for one reason code or one agency, or for all.
 The same as `mizan quarantine replay`. What is accepted passes the gate as a batch of its own. Events are committed
 before the decision on their records, and found again by their offsets: running it twice, or killing it, lands nothing
-twice. The run is skipped, and wakes nothing downstream, when no record became an event.
+twice. The run is skipped, and wakes nothing downstream, when nothing was decided.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def replay_quarantine() -> None:
 
         asked = params or {}
         done = replay_now(asked.get("reason"), asked.get("agency"))
-        if not (done.events or done.finished):
-            raise AirflowSkipException("no record became an event")
+        # A record that turns out to be a duplicate is open no more, which agency_status shows.
+        if not (done.events or done.finished or done.duplicates):
+            raise AirflowSkipException("nothing was decided")
         return done.lake_version
 
     replay()

@@ -27,19 +27,26 @@ def landed_state(settings: Settings) -> State:
 
 
 def counted_state(settings: Settings) -> State:
-    """What published numbers rest on: verdicts, closings, losses, catalogue, and the day, because months grow old."""
+    """What published numbers rest on: verdicts, closings, losses, catalogue, and the day, because months grow old.
+
+    Decisions on rejected records too: agency_status counts the open ones, and a drop, or a replay that finds nothing
+    but duplicates, brings no batch and so no verdict that would tell.
+    """
     from catalogue.tables import tables
     from contracts.errors import UsageError
     from warehouse.lake import Lake
     from warehouse.losses import losses_counted
+    from warehouse.quarantine_states import decisions
 
     lake = Lake(settings)
     try:
         closings = lake.open("month_closings").version
     except UsageError:
         closings = None  # a lake made before months were closed by name
+    decided = decisions(lake)
     return {
         "verdicts": lake.open("verdicts").version,
+        "quarantine_decisions": None if decided is None else decided.version,
         "month_closings": closings,
         "losses": losses_counted(lake.open("events")),
         "day": tehran_today().isoformat(),
