@@ -48,6 +48,9 @@ format: setup ## rewrite the code in the one style
 bench: setup ## benchmarks, each a ratio against a baseline of the same run
 	@$(BIN)/python -m benchmarks
 
+faults: setup ## every fault as often as the full gate asks (hours; ROWS=L1,L2 RUNS=n SHARD=i/n SEED=n), resumable; the report
+	@PYTHONPATH=tests $(BIN)/python -m faults
+
 lock: setup ## resolve requirements.in anew, with hashes and without index URLs
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate requirements.in -o requirements.lock

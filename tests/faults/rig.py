@@ -5,20 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from landing_stage import Stage
+
 from contracts.settings import Settings
-
-# tests/ is no package: the stage and the oracle are found by their folders.
-TESTS = Path(__file__).resolve().parents[1]
-for folder in ("integration", "oracle"):
-    if str(TESTS / folder) not in sys.path:
-        sys.path.insert(0, str(TESTS / folder))
-
-from landing_stage import Stage  # noqa: E402
 
 
 class Rig:
