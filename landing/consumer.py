@@ -25,6 +25,8 @@ MIRROR_GROUP = "mizan-landing"
 CHUNK_RECORDS = 20_000
 CHUNK_BYTES = 24 * 2**20
 SILENCE_SECONDS = 60.0
+# The client tells it within the words of another error.
+_LOG_CUT = KafkaError(KafkaError._LOG_TRUNCATION).str()
 
 
 @dataclass
@@ -56,11 +58,16 @@ class Reader:
 
     ``position`` tells how far each partition has been read: every record below it was handed out, and what is missing
     below it (aborted transactions, markers, compacted records) will never come. ``stopped`` holds the partitions that
-    failed. Use it as a context; close frees the connection.
+    failed. ``epochs`` are the leader epochs that the records before the start were read under: a log that was cut
+    below the start since is told by them. Use it as a context; close frees the connection.
     """
 
     def __init__(
-        self, login: KafkaLogin, ranges: Mapping[Partition, tuple[int, int]], chunk_records: int = CHUNK_RECORDS
+        self,
+        login: KafkaLogin,
+        ranges: Mapping[Partition, tuple[int, int]],
+        chunk_records: int = CHUNK_RECORDS,
+        epochs: Mapping[Partition, int] | None = None,
     ) -> None:
         self._chunk_records = min(chunk_records, CHUNK_RECORDS)
         self.position = {partition: start for partition, (start, _) in ranges.items()}
@@ -88,7 +95,13 @@ class Reader:
                 "error_cb": self._note,
             }
         )
-        self._consumer.assign([TopicPartition(t, p, self.position[t, p]) for t, p in sorted(self._open)])
+        known = epochs or {}
+        self._consumer.assign(
+            [
+                TopicPartition(t, p, self.position[t, p], leader_epoch=known.get((t, p), -1))
+                for t, p in sorted(self._open)
+            ]
+        )
 
     def __enter__(self) -> Reader:
         return self
@@ -118,7 +131,7 @@ class Reader:
     def _taken(self, messages: list[Message]) -> Iterator[Chunk]:
         chunk = Chunk()
         finished: set[Partition] = set()
-        for message in messages:
+        for message, headers in zip(messages, _headers(messages), strict=True):
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             place = (topic, partition)
             if message.error() is not None:
@@ -143,7 +156,7 @@ class Reader:
             chunk.partitions.append(partition)
             chunk.offsets.append(offset)
             chunk.values.append(value)
-            chunk.headers.append(_headers(message))
+            chunk.headers.append(headers)
             chunk.times.append(message.timestamp()[1])
             chunk.size += len(value) if value is not None else 0
             if offset + 1 >= end:
@@ -169,6 +182,9 @@ class Reader:
                 self.position[place] = self.ends[place]
                 return {place}
             return set()
+        if _LOG_CUT in error.str():
+            self.stopped[place] = Stopped("PARTITION_OFFSET_CHANGED", str(error.str()))
+            return {place}
         lost = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._BAD_MSG)
         if error.code() in (*lost, KafkaError.INVALID_MSG, KafkaError._BAD_COMPRESSION):
             self.stopped[place] = Stopped("COULD_NOT_READ_OFFSET_RANGE", str(error.str()))
@@ -191,10 +207,18 @@ class Reader:
 _UNREADABLE: list[tuple[str, bytes | None]] = [("headers", b"\xff")]
 
 
-def _headers(message: Message) -> list[tuple[str, bytes | None]] | None:
-    """The record's headers. A name that is not UTF-8 makes the client raise: one sender would stop every partition."""
-    try:
-        headers: list[tuple[str, bytes | None]] | None = message.headers()
-    except (SystemError, UnicodeDecodeError):
-        return _UNREADABLE
-    return headers
+def _headers(messages: Sequence[Message]) -> list[list[tuple[str, bytes | None]] | None]:
+    """Each record's headers. A name that is not UTF-8 must not stop every partition for one sender.
+
+    The client then hands over a list with a hole in it while an exception is set. Called from Python code that runs
+    often, that goes unseen: the interpreter leaves the check out, the exception comes up at a later record and reading
+    the list ends the process. ``map`` always checks. No message is asked twice: the client keeps the broken list.
+    """
+    found: list[list[tuple[str, bytes | None]] | None] = []
+    left = iter(messages)
+    while len(found) < len(messages):
+        try:
+            found.extend(map(Message.headers, left))
+        except (SystemError, UnicodeDecodeError):
+            found.append(_UNREADABLE)  # what came before the failing one is in the list
+    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from corpus_cases import AGENCY, KNOWN, cases
+from kafka import KafkaProducer
 from landing_stage import Stage, await_stopped, ended, topic, visit
 
 from broker.administration import add_agency
@@ -78,6 +79,34 @@ def test_one_id_of_two_agencies_is_two_events(stage: Stage):
     stage.send(other, [visit(other, "e-1")])
     land(stage.settings)
     assert stage.ids(one) == stage.ids(other) == ["e-1"]
+
+
+class BytesName(str):
+    """A header's name that goes onto the wire as bytes which are no UTF-8."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+def test_headers_whose_names_are_no_text_set_their_own_records_aside_and_end_no_process(stage: Stage):
+    agency = stage.agency(partitions=1)
+    # The interpreter leaves the client's errors unseen only in code that has run often: good records come first.
+    odd = {40, 41, 70, 119}
+    with KafkaProducer(**stage.settings.kafka_admin().for_kafka_python()) as producer:
+        for number in range(120):
+            name = BytesName("x") if number in odd else "x"
+            headers = [("ok", b"1"), (name, b"1"), ("late", b"1")]
+            producer.send(topic(agency), visit(agency, f"e-{number:03}"), key=b"egov.other", headers=headers)
+        producer.flush(30)
+    # A process of its own: where this breaks, landing dies, and not the run of the tests.
+    code, out, err = stage.run("land", "--json", PYTHONFAULTHANDLER="1")
+    assert code == 0, err
+    assert (json.loads(out)["events"], json.loads(out)["quarantined"]) == (120 - len(odd), len(odd))
+    assert sorted(stage.ids(agency)) == [f"e-{number:03}" for number in range(120) if number not in odd]
+    assert stage.reasons(agency) == ["bad_headers"] * len(odd)
+    offsets = stage.rows("quarantine", f"""SELECT "offset" FROM t WHERE agency_id = '{agency}'""")
+    assert {offset for (offset,) in offsets} == odd
+    assert verify(stage.settings).ok
 
 
 def test_a_small_batch_that_unpacks_to_much_is_set_aside_within_bounds(stage: Stage):
