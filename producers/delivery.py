@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Protocol
 
 from contracts.errors import TryAgain
+from contracts.failpoints import failpoint
 from producers.spool import Spool
 
 # Sent again after a kill: at most this many events, whose ids landing then counts as duplicates.
@@ -37,8 +38,11 @@ def deliver(spool: Spool, sender: Sender, progress: Callable[[int], None] | None
             count += 1
         if not count:
             return delivered
+        failpoint("deliver.handed_over")
         acknowledged = sender.flush()
+        failpoint("deliver.acknowledged")
         spool.acknowledge(acknowledged)
+        failpoint("deliver.marked")
         delivered += acknowledged
         if progress is not None:
             progress(acknowledged)
