@@ -15,8 +15,9 @@ from broker.administration import allow_pipeline
 from broker.certificates import ensure_certificates
 from broker.local import cluster_id
 from broker.node import ADMIN, MECHANISM, PIPELINE, PROTOCOL, SCRAM_ITERATIONS, Ports, server_properties
-from contracts.keys import create_keys, keep_secret, read_secret, secret_folder, write_secret
+from contracts.keys import keep_secret, read_secret, secret_folder, write_secret
 from contracts.settings import Settings
+from warehouse.guarded_keys import make_keys
 
 HOST = "kafka"
 PORTS = Ports(client=9092, controller=9093)
@@ -36,7 +37,7 @@ exec /opt/kafka/bin/kafka-server-start.sh "$folder/server.properties"
 def prepare(settings: Settings, folder: Path) -> None:
     """Write what the node needs into ``folder`` and its ``broker.json`` into MIZAN_HOME. Safe to repeat."""
     secret_folder(folder)
-    create_keys(settings)
+    make_keys(settings)
     for user in (ADMIN, PIPELINE):
         keep_secret(settings.keys / f"kafka-{user}.password", lambda: secrets.token_urlsafe(24))
     password = read_secret(settings.keys / f"kafka-{ADMIN}.password")

@@ -146,11 +146,11 @@ def canada_service_inventory(
     }
     if to == "kafka":
         from catalogue.load import load_tables
-        from contracts.keys import create_keys
+        from warehouse.guarded_keys import make_keys
 
         settings = Settings.load()
         settings.kafka_admin()  # without a cluster nothing is begun
-        create_keys(settings)
+        make_keys(settings)
         document["catalogue"] = _counts(load_tables(settings, REGISTER, rows))["tables"]
         document |= _stream(settings, inventory, fraction)
     else:

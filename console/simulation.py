@@ -83,14 +83,14 @@ def stream(
     """Catalogue, onboarding and events of some months; acknowledged events by agency. Safe to repeat."""
     from broker.bundle import keep_bundles, keep_evaluator
     from catalogue.load import load_tables
-    from contracts.keys import create_keys
     from contracts.settings import EVALUATOR
     from producers.login import read_bundle
     from producers.publisher import Publisher
     from producers.streaming import send, told
+    from warehouse.guarded_keys import make_keys
 
     settings.kafka_admin()  # without a cluster nothing is begun
-    create_keys(settings)
+    make_keys(settings)
     tables = scenario.catalogue()
     # The catalogue before the first event: landing must know every service and place it meets.
     load_tables(settings, f"simulate:{scenario.NAME}", tables)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import BadInput, Halted, MizanError, UsageError
+from contracts.failpoints import failpoint
 from contracts.keys import keep_secret, key_fingerprint, read_key, read_secret, secret_folder
 from contracts.settings import Settings
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile
@@ -37,6 +38,7 @@ class BackedUp:
     copied_files: int
     copied_bytes: int
     keys: tuple[Path, ...]
+    removed: tuple[str, ...] = ()
 
 
 def parts(settings: Settings) -> dict[str, Path]:
@@ -49,10 +51,16 @@ def parts(settings: Settings) -> dict[str, Path]:
 
 
 def backup(
-    settings: Settings, folder: Path, *, keys_folder: Path | None = None, now: dt.datetime | None = None
+    settings: Settings,
+    folder: Path,
+    *,
+    keys_folder: Path | None = None,
+    keep: int | None = None,
+    now: dt.datetime | None = None,
 ) -> BackedUp:
     """Add a backup to ``folder``; only contents that are not there yet are copied.
 
+    ``keep``: once it is made, remove all but the newest ``keep`` backups of the folder.
     ``keys_folder``: also copy the keys, into that folder (0700), which must lie apart. Raises UsageError where there is
     no lake or a folder is not apart, TryAgain where a publication does not end, Halted (LAKE_FILE_MISSING) where a
     file of the lake is not what was committed: damage is never backed up as if it were good.
@@ -73,7 +81,9 @@ def backup(
         published = {tier: int(found["version"]) for tier in TIERS if (found := current(settings, tier))}
         for name, root in parts(settings).items():
             copying.part(name, root)
+        failpoint("backup.parts")
         copying.lake(pinned)
+        failpoint("backup.lake")
         key = settings.platform_key_file
         manifest = BackupManifest(
             made_at=(now or dt.datetime.now(dt.UTC)).strftime("%Y%m%dT%H%M%S%fZ"),
@@ -86,8 +96,12 @@ def backup(
             files=tuple(copying.files),
         )
         keys = () if keys_folder is None else tuple(copy_keys(settings, keys_folder.absolute()))
+        failpoint("backup.keys")
         written = store.add(manifest)
-    return BackedUp(written, manifest, copying.copied_files, copying.copied_bytes, keys)
+        failpoint("backup.made")
+        # Within the turn: a backup of this home that is being made elsewhere has no page yet that names its contents.
+        removed = () if keep is None else tuple(store.prune(keep))
+    return BackedUp(written, manifest, copying.copied_files, copying.copied_bytes, keys, removed)
 
 
 def key_files(settings: Settings) -> dict[str, Path]:

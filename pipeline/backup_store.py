@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import BadInput, UsageError
+from contracts.failpoints import failpoint
 from contracts.keys import secret_folder
 from warehouse.durable import sync
 
@@ -105,6 +106,7 @@ class BackupStore:
         draft = drafts / f".draft-{secrets.token_hex(8)}"
         try:
             sha256, size = copy_hashed(source, draft)
+            failpoint("backup.draft")
             target = self.content(sha256)
             if not self.holds(sha256, size):
                 secret_folder(target.parent)
@@ -112,6 +114,7 @@ class BackupStore:
                 target.chmod(0o400)
                 sync(target.parent)
                 sync(drafts)
+                failpoint("backup.content")
         finally:
             draft.unlink(missing_ok=True)
         return sha256, size
@@ -127,9 +130,31 @@ class BackupStore:
             draft.write_bytes(content)
             sync(draft)
             draft.replace(final)
+            failpoint("backup.page")
         sync(folder)
         sync(self.folder)
         return path
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all but the newest ``keep`` backups and the contents that none of these needs; the removed moments.
+
+        BadInput, and nothing is removed, where a page that stays cannot be read: what it needs is not known then.
+        """
+        moments = self.moments()
+        doomed, kept = moments[:-keep], moments[-keep:]
+        needed = {file.sha256 for moment in kept for file in self.manifest(moment).files}
+        for moment in doomed:
+            # The page first: what is half removed is no backup any more.
+            page = self.folder / "backups" / f"{moment}.json"
+            page.unlink()
+            sync(page.parent)
+            failpoint("backup.prune")
+            page.with_name(page.name + ".sha256").unlink(missing_ok=True)
+        for path in (self.folder / "files").glob("??/*"):
+            # Also what backups that died had copied: the next one copies it again.
+            if path.name not in needed:
+                path.unlink()
+        return doomed
 
     def sweep(self) -> None:
         """Remove the drafts that a backup which died left behind."""

@@ -6,6 +6,7 @@ and is moved aside as well. Nothing else in the home is touched: broker, Airflow
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
@@ -13,20 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from contracts.errors import BadInput, UsageError
+from contracts.failpoints import failpoint
 from contracts.keys import key_fingerprint, read_key, read_secret
 from contracts.settings import Settings
 from pipeline.backup import LAKE, configured_keys, parts, put_key
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile, copy_hashed
 from warehouse.durable import sync
+from warehouse.guarded_keys import UNFINISHED_RESTORE
+from warehouse.version_files import next_version
+from warehouse.version_floor import raise_floor
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was brought back (or, with ``check``, would be), and where what it replaced lies."""
+    """What was brought back (or, with ``check``, would be), and where what it replaced lies.
+
+    ``versions_from``: the number that the next published version will have.
+    """
 
     manifest: BackupManifest
     replaced: Path | None
     keys: tuple[Path, ...]
+    versions_from: int | None = None
 
 
 def check(settings: Settings, folder: Path, *, at: str | None = None, keys_folder: Path | None = None) -> Restored:
@@ -57,13 +66,16 @@ def restore(
     force: bool = False,
     keys_folder: Path | None = None,
     lost_platform_key: bool = False,
+    after_version: int | None = None,
     now: dt.datetime | None = None,
 ) -> Restored:
     """Put a backup (the newest, or the one made ``at``) into this home; every file checked before anything moves.
 
     Nothing may land, build or publish meanwhile. Raises UsageError where the home holds data and ``force`` is not
     given, or where the platform key of the backup is not at hand and not declared lost; BadInput where the backup
-    is damaged. Killed halfway, the same call with ``force`` finishes the work.
+    is damaged. Killed halfway, the same call with ``force`` finishes the work, and until then no step makes a lake or
+    a key in its place. Published version numbers go on behind every one that this home, the folder's backups or
+    ``after_version`` know of.
     """
     from warehouse.connection import build_turn
 
@@ -86,12 +98,31 @@ def restore(
             for work in works.values():
                 shutil.rmtree(work, ignore_errors=True)
             _lay_out(store, manifest, works)
+            failpoint("restore.laid_out")
             keys = () if keys_folder is None else tuple(_put_keys(settings, keys_folder))
+            raise_floor(settings, max(_published(store), next_version(settings) - 1, after_version or 0))
+            failpoint("restore.keys")
+            unfinished = settings.home / UNFINISHED_RESTORE
+            unfinished.write_text(f"mizan restore {store.folder} --at {manifest.made_at} --force\n", encoding="utf-8")
+            sync(unfinished)
+            sync(settings.home)
             replaced = _swap(settings, targets, works, moment)
+            failpoint("restore.swapped")
+            unfinished.unlink()
+            sync(settings.home)
         finally:
             for work in works.values():
                 shutil.rmtree(work, ignore_errors=True)
-    return Restored(manifest, replaced, keys)
+        return Restored(manifest, replaced, keys, next_version(settings))
+
+
+def _published(store: BackupStore) -> int:
+    """The highest version number that any backup of the folder knows of; a damaged page tells none."""
+    found = [0]
+    for moment in store.moments():
+        with contextlib.suppress(BadInput):
+            found += store.manifest(moment).published.values()
+    return max(found)
 
 
 def _check_paths(manifest: BackupManifest, targets: dict[str, Path]) -> None:
@@ -153,6 +184,7 @@ def _brought_back(store: BackupStore, file: StoredFile, target: Path) -> bool:
         found = copy_hashed(store.content(file.sha256), target)
     except FileNotFoundError:
         return False
+    failpoint("restore.file")
     target.chmod(file.mode)
     os.utime(target, ns=(file.mtime_ns, file.mtime_ns))
     return found == (file.sha256, file.size)
@@ -188,13 +220,16 @@ def _swap(settings: Settings, targets: dict[str, Path], works: dict[str, Path], 
         aside.mkdir(mode=0o700)
     for path in caches:
         path.rename(aside / path.name)
+    failpoint("restore.caches")
     # The lake goes first and comes last: in between there is none, and every step says so.
     for name in sorted(old, key=lambda name: name != LAKE):
         home_of = aside if old[name].is_relative_to(settings.home) else old[name].parent
         old[name].rename(home_of / (name if home_of == aside else f"{old[name].name}.replaced-{moment}"))
+        failpoint("restore.aside")
     for name, work in works.items():
         if work.is_dir():
             targets[name].parent.mkdir(parents=True, exist_ok=True)
             work.rename(targets[name])
             sync(targets[name].parent)
+            failpoint("restore.part")
     return aside if old or caches else None

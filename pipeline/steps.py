@@ -59,33 +59,19 @@ class Waiting:
 def initialise(settings: Settings) -> list[Path]:
     """Keys, folders, an empty lake and an empty catalogue; what is there stays. The key files that were made.
 
-    UsageError where the platform key is gone from a lake that holds events: under a fresh one every person would be
-    counted a second time.
+    UsageError where a key is gone from a lake that holds events: under a fresh one every person would be counted a
+    second time.
     """
     from catalogue.tables import create
-    from contracts.keys import create_keys
+    from warehouse.guarded_keys import make_keys
     from warehouse.lake import Lake
     from warehouse.signing import create_signing_key
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    if not settings.platform_key_file.exists() and _holds_events(settings):
-        raise UsageError(
-            f"{settings.platform_key_file} is gone, and the lake holds events that were landed with that key",
-            hint="see docs/runbooks/lost-platform-key.md",
-        )
-    made = [*create_keys(settings), *create_signing_key(settings)]
+    made = [*make_keys(settings), *create_signing_key(settings)]
     Lake(settings).create()
     create(settings)
     return made
-
-
-def _holds_events(settings: Settings) -> bool:
-    from warehouse.lake import Lake
-
-    try:
-        return bool(Lake(settings).open("events").files)
-    except UsageError:
-        return False  # no lake yet
 
 
 def offsets_ahead(settings: Settings) -> dict[str, int]:

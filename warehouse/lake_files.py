@@ -16,7 +16,7 @@ _LOG = "_delta_log"
 _VERSION = re.compile(r"(\d{20})(?:\.json|\.checkpoint.*\.parquet)")
 # Landing commits a few times a second at most, and reading every table's version takes milliseconds.
 _TRIES = 100
-_LANDED = ("events", "quarantine")
+_LANDED = ("events", "quarantine", "quarantine_decisions")
 
 
 @dataclass(frozen=True)

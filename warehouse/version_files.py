@@ -17,6 +17,7 @@ from contracts.failpoints import failpoint
 from contracts.settings import Settings
 from warehouse.durable import sha256, sync
 from warehouse.published import POINTER, TIERS
+from warehouse.version_floor import raise_floor, version_floor
 
 KEPT_FOR = dt.timedelta(hours=24)
 _FILE_MODE = {"analyst": 0o440, "public": 0o444}
@@ -30,8 +31,8 @@ def version_name(version: int) -> str:
 
 
 def next_version(settings: Settings) -> int:
-    """A number no file has ever had, even of a publication that died."""
-    used = [0]
+    """A number no file has ever had, even of a publication that died, or of a folder that an old copy replaced."""
+    used = [version_floor(settings)]
     for tier in TIERS:
         folder = settings.published / tier
         if folder.exists():
@@ -53,6 +54,7 @@ class Tier:
     def __init__(self, settings: Settings, name: str, version: int) -> None:
         self.name = name
         self.version = version
+        self._settings = settings
         self.folder = settings.published / name
         self.working_folder = settings.published / ".work"
         self.mode = _FILE_MODE[name]
@@ -115,6 +117,7 @@ class Tier:
             "versions": kept,
             "source": source,
         }
+        raise_floor(self._settings, self.version)
         pointer.write_text(json.dumps(document, indent=1), encoding="utf-8")
         pointer.chmod(0o444)
         sync(pointer)

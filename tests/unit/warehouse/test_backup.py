@@ -6,15 +6,14 @@ import json
 import shutil
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
+from landed_home import TOPIC, files_of, landed, lost
 from typer.testing import CliRunner
 
 from console.main import app
 from contracts.errors import BadInput, Halted, UsageError
 from contracts.keys import read_key
-from contracts.lake_tables import lake_tables
 from contracts.reporting_time import parse_month
 from contracts.settings import Settings
 from landing.verify import verify
@@ -22,30 +21,13 @@ from pipeline.backup import backup
 from pipeline.backup_store import BackupStore
 from pipeline.restore import check, restore
 from pipeline.steps import initialise
-from warehouse.connection import memory_connection
 from warehouse.lake import Lake
-from warehouse.landing_log import PartitionRange, as_said, commit, marks, next_offsets, write_file
+from warehouse.landing_log import next_offsets
 from warehouse.maintenance import compact
 from warehouse.publish import in_service, publish
 from warehouse.published import current
 from warehouse.releases import close
-
-TOPIC = "egov.events.v1.tax"
-
-
-def landed(settings: Settings, start: int, count: int) -> None:
-    """Land ``count`` rows of one partition as landing does."""
-    known = {"event_id": "concat('e-', i)", "source": "'/agencies/tax'", "agency_id": "'tax'", "topic": f"'{TOPIC}'"}
-    known |= {"partition": "0", "offset": "i", "batch_id": f"'b-{start}'"}
-    columns = [f'({known.get(name, "NULL")})::{kind} AS "{name}"' for name, kind in lake_tables()["events"].items()]
-    snapshot = Lake(settings).open("events")
-    with memory_connection() as connection:
-        query = f"SELECT {', '.join(columns)} FROM range({start}, {start + count}) AS n(i)"
-        file = write_file(connection, query, snapshot, f"b-{start}.parquet")
-    end = start + count
-    said = {"kind": "land", "batch_id": f"b-{start}"}
-    said["partitions"] = as_said({f"{TOPIC}/0": PartitionRange("uuid", start, end, count, 0, 0, 0)})
-    commit(snapshot, [file], marks({f"{TOPIC}/0": end, TOPIC: 1}), said)
+from warehouse.version_floor import floor_file
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +56,6 @@ def home(model, settings, request):
         # cp keeps hard links, modes and times, as the home has them.
         subprocess.run(["cp", "-a", str(model), str(settings.home)], check=True)
     return settings
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def lost(settings: Settings) -> None:
-    """The home is gone, its keys excepted."""
-    for name in ("lake", "releases", "published", "build"):
-        shutil.rmtree(settings.home / name)
 
 
 def test_a_destroyed_home_comes_back_as_it_was_and_is_verified(home, tmp_path):
@@ -250,6 +222,59 @@ def test_a_lost_platform_key_is_not_replaced_where_a_lake_holds_events(home, tmp
     read_key(home.platform_key_file)
 
 
+def test_only_the_newest_backups_are_kept_and_each_of_these_is_whole(home, tmp_path):
+    folder = tmp_path / "backup"
+    backup(home, folder)
+    landed(home, 40, 5)
+    second = backup(home, folder)
+    compact(home, fewest_files=2)
+    third = backup(home, folder, keep=2)
+    store = BackupStore(folder)
+    assert store.moments() == [second.manifest.made_at, third.manifest.made_at]
+    for moment in store.moments():
+        check(home, folder, at=moment)
+    # Of what the second alone had nothing stays, of what both have everything does.
+    last = backup(home, folder, keep=1)
+    assert store.moments() == [last.manifest.made_at]
+    kept = {path.name for path in (folder / "files").glob("??/*")}
+    assert kept == {file.sha256 for file in last.manifest.files}
+    check(home, folder)
+
+
+def test_nothing_is_removed_where_a_page_that_stays_is_damaged(home, tmp_path):
+    folder = tmp_path / "backup"
+    backup(home, folder)
+    backup(home, folder).manifest_file.write_text("{")
+    before = set(files_of(folder / "files"))
+    with pytest.raises(BadInput, match="is damaged"):
+        backup(home, folder, keep=2)
+    assert len(BackupStore(folder).moments()) == 3
+    assert set(files_of(folder / "files")) >= before
+
+
+def test_a_number_that_readers_saw_is_never_given_again(home, build, tmp_path):
+    folder = tmp_path / "backup"
+    backup(home, folder)  # v2 is in service
+    build.put("monthly_users", active_users=60)
+    assert publish(home).version == 3
+    kept = home.build_file.read_bytes()
+    restore(home, folder, force=True)
+    assert current(home)["version"] == 2
+    home.build_file.write_bytes(kept)
+    assert publish(home).version == 4
+    # The home is gone with its note: a newer backup still knows, and for what no backup saw there is a word.
+    backup(home, folder)
+    lost(home)
+    floor_file(home).unlink()
+    oldest = BackupStore(folder).moments()[0]
+    assert restore(home, folder, at=oldest).versions_from == 5
+    assert restore(home, folder, at=oldest, force=True, after_version=9).versions_from == 10
+    # Nor where somebody moves what is published away, as a runbook says.
+    (home.home / "published").rename(tmp_path / "published-aside")
+    home.build_file.write_bytes(kept)
+    assert publish(home).version == 10
+
+
 def test_a_restored_version_stays_in_service_until_the_build_says_otherwise(home, tmp_path):
     before = current(home)
     backup(home, tmp_path / "backup")
@@ -268,10 +293,12 @@ def test_the_commands_say_what_they_did_and_end_with_the_documented_codes(home, 
 
     if not app.registered_commands:
         commands.register(app)
-    made = runner.invoke(app, ["backup", folder, "--json"])
+    runner.invoke(app, ["backup", folder])
+    made = runner.invoke(app, ["backup", folder, "--keep", "1", "--json"])
     assert made.exit_code == 0, made.output
     document = json.loads(made.stdout)
     assert (document["keys"], document["next_offsets"]) == (False, {f"{TOPIC}/0": 40})
+    assert len(document["removed"]) == 1
     assert runner.invoke(app, ["restore", folder, "--check"]).exit_code == 0
     refused = runner.invoke(app, ["restore", folder])
     assert isinstance(refused.exception, UsageError)
