@@ -91,12 +91,12 @@ class LandingRun:
                 break
         self.broke("I9", f"landing does not end: {trouble}")
 
-    def check(self, *, losses: int = 0) -> list[dict[str, Any]]:
+    def check(self, *, losses: int = 0, either_way: oracle.EitherWay | None = None) -> list[dict[str, Any]]:
         """I1 to I4 and I9 from outside, then the product's own proof; the events that must be counted."""
         from landing.verify import verify
 
         ends = oracle.end_offsets(self.login, self.records)
-        found, kept = oracle.check_landing(self.lake, self.records, ends, losses)
+        found, kept = oracle.check_landing(self.lake, self.records, ends, losses, either_way)
         self.violations += found
         proof = verify(self.stage.settings, deep=True)
         for problem in proof.problems:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from faults.registry import Violation
 from faults.schedule import Said
 
 PARTS = ("rows", "quarantined", "duplicates", "gaps")
-Place = tuple[str, int, int]
+EitherWay = Callable[[Said, str], bool]
 
 
 @dataclass
@@ -79,9 +79,16 @@ def end_offsets(login: Mapping[str, Any], records: Sequence[Said]) -> dict[tuple
 
 
 def check_landing(
-    lake: Path, records: Sequence[Said], ends: Mapping[tuple[str, int], int], accepted_losses: int = 0
+    lake: Path,
+    records: Sequence[Said],
+    ends: Mapping[tuple[str, int], int],
+    accepted_losses: int = 0,
+    either_way: EitherWay | None = None,
 ) -> tuple[list[Violation], list[dict[str, Any]]]:
-    """I1 to I4 and I9 of a lake after everything has landed; also the events as sent that must be counted."""
+    """I1 to I4 and I9 of a lake after everything has landed; also the events as sent that must be counted.
+
+    ``either_way`` says of a good record and a reason whether it may have been set aside for it all the same.
+    """
     try:
         events, quarantine = read_table(lake / "events"), read_table(lake / "quarantine")
     except ValueError as error:
@@ -91,7 +98,7 @@ def check_landing(
         return found, []
     landed = events.rows("topic", "partition", "offset", "event_id", "source")
     aside = quarantine.rows("topic", "partition", "offset", "reason_code")
-    more, kept = _records(landed, aside, records)
+    more, kept = _records(landed, aside, records, either_way)
     return found + more, kept
 
 
@@ -138,7 +145,10 @@ def _ranges(events: Table, ends: Mapping[tuple[str, int], int], accepted_losses:
 
 
 def _records(
-    landed: Sequence[Mapping[str, Any]], aside: Sequence[Mapping[str, Any]], records: Sequence[Said]
+    landed: Sequence[Mapping[str, Any]],
+    aside: Sequence[Mapping[str, Any]],
+    records: Sequence[Said],
+    either_way: EitherWay | None,
 ) -> tuple[list[Violation], list[dict[str, Any]]]:
     places = Counter((row["topic"], row["partition"], row["offset"]) for row in (*landed, *aside))
     found = [Violation("I2", f"{place} is stored {count} times") for place, count in places.items() if count > 1]
@@ -164,8 +174,10 @@ def _records(
             if in_events[said.place] != said.event["event_id"]:
                 found.append(Violation("I1", f"{said.place} holds {in_events[said.place]}, sent was {name[1]}"))
         elif said.place in in_quarantine:
-            if in_quarantine[said.place] != "id_conflict" or len(told[said.agency, name[1]]) < 2:
-                found.append(Violation("I1", f"{said.place} is good, but set aside: {in_quarantine[said.place]}"))
+            reason = in_quarantine[said.place]
+            is_conflict = reason == "id_conflict" and len(told[said.agency, name[1]]) > 1
+            if not is_conflict and not (either_way and either_way(said, reason)):
+                found.append(Violation("I1", f"{said.place} is good, but set aside: {reason}"))
         elif name not in names:
             found.append(Violation("I1", f"{said.place} is nowhere"))
     sent = {said.place for said in records}
