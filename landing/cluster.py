@@ -75,9 +75,16 @@ class Cluster:
 
     def end_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset after the last record that a read_committed reader may see."""
-        return self._offsets(partitions, OffsetSpec.latest())
+        return {partition: end for partition, (end, _) in self.ends(partitions).items()}
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int | None]]:
+        """The same, with the leader epoch under which the leader says so; None where it tells none."""
+        return self._told(partitions, OffsetSpec.latest())
 
     def _offsets(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, int]:
+        return {partition: offset for partition, (offset, _) in self._told(partitions, which).items()}
+
+    def _told(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, tuple[int, int | None]]:
         wanted = {TopicPartition(topic, number): which for topic, number in partitions}
         if not wanted:
             return {}
@@ -85,9 +92,10 @@ class Cluster:
             wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_SECONDS
         )
         try:
-            return {(place.topic, place.partition): int(answer.result().offset) for place, answer in answers.items()}
+            told = {(place.topic, place.partition): answer.result() for place, answer in answers.items()}
         except KafkaException as error:
             raise self._no_answer(error) from error
+        return {partition: (int(one.offset), one.leader_epoch) for partition, one in told.items()}
 
     def _note(self, error: Any) -> None:
         self._trouble = str(error.str())

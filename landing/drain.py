@@ -21,7 +21,7 @@ from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster
 from landing.confidential import forbid_core_dumps, unspilling_connection
-from landing.consumer import Chunk, Partition, Reader
+from landing.consumer import Chunk, Partition
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
 from landing.plan import Halt, Plan, make_plan, place
@@ -138,7 +138,7 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
     connection = unspilling_connection()
     decoder = Decoder(connection, plan.topics, known, key)
     most = min(BATCH_RECORDS, settings.land_cap)
-    with Reader(settings.kafka(), plan.ranges, most) as reader:
+    with plan.reader(settings.kafka(), most) as reader:
         batch.begin(connection, plan, {partition: start for partition, (start, _) in plan.ranges.items()})
         for chunk in reader.chunks():
             failpoint("read")
@@ -210,7 +210,7 @@ class _Batch:
         metrics = security(self._rejected)
         bits = {topic.name: topic.uuid_bits for topic in plan.topics}
         offsets = {place(*partition): end for partition, end in touched.items()}
-        offsets |= {topic: bits[topic] for topic, _ in touched}
+        offsets |= {topic: bits[topic] for topic, _ in touched} | plan.epoch_marks(touched)
         said = {"kind": "land", "batch_id": batch_id, "validator_version": VALIDATOR_VERSION, "security": metrics}
         self._commit_quarantine(connection, batch_id, landed_at, offsets, said)
         agencies = agencies_of(connection)

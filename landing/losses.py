@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.errors import UsageError
@@ -13,12 +14,13 @@ from contracts.settings import Settings
 from contracts.topics import sender_of
 from landing.cluster import Cluster, Topic
 from landing.consumer import Partition
+from landing.incarnations import in_lake, shifts_of
 from landing.plan import place
 from landing.quarantine import recorded
 from warehouse.connection import memory_connection, view_files
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import PartitionRange, as_said, commit, marks, next_offsets, open_table
-from warehouse.losses import KIND, AcceptedLoss, accepted_losses, commit_loss
+from warehouse.losses import KIND, AcceptedLoss, accepted_losses, commit_losses
 
 _RUNBOOK = "see docs/runbooks/halts.md"
 
@@ -39,8 +41,8 @@ def accept_loss(settings: Settings, name: str, begin: int, until: int, *, by: st
     still be read is not lost. The same call again changes nothing. Raises UsageError where any of that fails (nothing
     is written then), Fenced where another writer came first, TryAgain where Kafka does not answer.
     """
-    partition = _parsed(name)
-    by, reason = _given("--by", by), _given("--reason", reason)
+    partition = parsed_place(name)
+    by, reason = given("--by", by), given("--reason", reason)
     if not 0 <= begin < until:
         raise UsageError(
             f"{begin} to {until} is no range of offsets", hint="FROM is the first lost offset, TO the next"
@@ -71,23 +73,42 @@ def accept_loss(settings: Settings, name: str, begin: int, until: int, *, by: st
         first_offset=begin,
         next_offset=until,
         offsets=until - begin - aside,
-        last_day_before=_last_day(settings, events, partition),
+        cause="trimmed",
+        last_day_before=last_day(settings, events, partition),
         accepted_at=now,
         accepted_by=by,
         reason=reason,
     )
-    part = PartitionRange(topic.uuid, begin, until, rows=0, quarantined=aside, duplicates=0, gaps=loss.offsets)
+    part = PartitionRange(topic.uuid, begin, until, rows=0, quarantined=aside, duplicates=0, gaps=until - begin - aside)
     offsets = {name: until, topic.name: topic.uuid_bits}
-    # Quarantine first: a landing that was stopped before its own two commits is fenced by it.
-    ahead = {**offsets, name: max(until, next_offsets(quarantine).get(name, 0))}
-    commit(quarantine, [], marks(ahead), {"kind": KIND, "batch_id": ""})
-    failpoint("quarantine.post_commit")
-    version = commit_loss(events, loss, offsets, as_said({name: part}))
-    failpoint("events.post_commit")
+    version = enter(quarantine, events, [loss], offsets, {name: part})
     return Acceptance(loss, version, True)
 
 
-def _parsed(name: str) -> Partition:
+def enter(
+    quarantine: Snapshot,
+    events: Snapshot,
+    losses: Sequence[AcceptedLoss],
+    offsets: Mapping[str, int],
+    parts: Mapping[str, PartitionRange],
+    begun: Mapping[str, object] | None = None,
+) -> int:
+    """Commit losses and the marks that follow through the handles they were judged on; the version of ``events``.
+
+    The same marks go to the quarantine, and first: a landing that was stopped before its own two commits is fenced by
+    it. Raises Fenced.
+    """
+    before = next_offsets(quarantine)
+    ahead = {name: max(end, before.get(name, 0)) for name, end in offsets.items() if "/" in name}
+    commit(quarantine, [], marks({**offsets, **ahead}), {"kind": KIND, "batch_id": ""})
+    failpoint("quarantine.post_commit")
+    version = commit_losses(events, losses, offsets, as_said(parts), begun)
+    failpoint("events.post_commit")
+    return version
+
+
+def parsed_place(name: str) -> Partition:
+    """Topic and number of a place as the log has it. UsageError for anything else."""
     topic, slash, number = name.rpartition("/")
     # The name as the log has it: no sign, no leading zero, Latin digits.
     if not slash or sender_of(topic) is None or not number.isdecimal() or place(topic, int(number)) != name:
@@ -95,7 +116,8 @@ def _parsed(name: str) -> Partition:
     return topic, int(number)
 
 
-def _given(option: str, text: str) -> str:
+def given(option: str, text: str) -> str:
+    """What an operator gave, trimmed. UsageError where that is nothing."""
     if not text.strip():
         raise UsageError(f"{option} is empty", hint="both are published beside the figures")
     return text.strip()
@@ -110,7 +132,7 @@ def _lost(cluster: Cluster, partition: Partition, landed: dict[str, int], begin:
     if landed.get(name, topic.uuid_bits) != topic.uuid_bits:
         raise UsageError(f"{name} was deleted and made anew: its offsets are not those that landed", hint=_RUNBOOK)
     start = landed.get(where, 0)
-    first = cluster.first_offsets([partition])[partition]
+    first = in_lake(cluster.first_offsets([partition]), shifts_of(landed, [partition]))[partition]
     if first <= start:
         raise UsageError(f"nothing is lost: {where} stands at {start}, the oldest record kept is {first}")
     if begin != start:
@@ -120,7 +142,8 @@ def _lost(cluster: Cluster, partition: Partition, landed: dict[str, int], begin:
     return topic
 
 
-def _last_day(settings: Settings, events: Snapshot, partition: Partition) -> dt.date | None:
+def last_day(settings: Settings, events: Snapshot, partition: Partition) -> dt.date | None:
+    """The Tehran day of the newest event of a partition; None where there is none."""
     with memory_connection(settings) as connection:
         view_files(connection, "landed", events.files, dict(lake_tables()["events"]))
         ((newest,),) = connection.execute(

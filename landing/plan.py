@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from contracts.settings import KafkaLogin
 from contracts.topics import sender_of
 from landing.cluster import Cluster, Topic
 from landing.consumer import Partition
+from landing.incarnations import Reading, epoch_mark, in_lake, reader, shift_mark, shifts_of
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,24 @@ class Halt:
 
 @dataclass(frozen=True)
 class Plan:
-    """The topics to land from, the offsets to read per partition, and the halts found before reading."""
+    """The topics to land from, the offsets to read per partition (the lake's), and the halts found before reading.
+
+    ``landed`` is what the plan was made on, ``epochs`` the leader epochs under which Kafka told the ends.
+    """
 
     topics: tuple[Topic, ...]
     ranges: Mapping[Partition, tuple[int, int]]
     halts: tuple[Halt, ...]
+    landed: Mapping[str, int]
+    epochs: Mapping[Partition, int]
+
+    def reader(self, login: KafkaLogin, most: int) -> Reading:
+        """A reader of the ranges, which tells a log that was cut below our next offset."""
+        return reader(login, self.ranges, self.landed, most, checked=True)
+
+    def epoch_marks(self, partitions: Iterable[Partition]) -> dict[str, int]:
+        """What a commit on ``partitions`` notes beside their next offsets."""
+        return {epoch_mark(partition): self.epochs[partition] for partition in partitions if partition in self.epochs}
 
 
 def place(topic: str, partition: int) -> str:
@@ -34,48 +49,68 @@ def place(topic: str, partition: int) -> str:
 
 
 def make_plan(cluster: Cluster, landed: Mapping[str, int]) -> Plan:
-    """Compare the cluster with the lake's log (``landed``: next offset by place, topic id bits by topic).
+    """Compare the cluster with the lake's log (``landed``: next offset by place, topic id bits by topic, marks).
 
     A partition that misses what the log expects halts by name and is left out; all others are planned.
     """
     topics = cluster.topics()
     partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
-    ends = cluster.end_offsets(partitions)
-    firsts = cluster.first_offsets(partitions)
-    halts = _gone(topics, landed)
+    told = cluster.ends(partitions)
+    shifts = shifts_of(landed, partitions)
+    ends = in_lake({partition: end for partition, (end, _) in told.items()}, shifts)
+    firsts = in_lake(cluster.first_offsets(partitions), shifts)
+    known = landed_partitions(landed)
+    halts = _gone(topics, landed, known)
     ranges: dict[Partition, tuple[int, int]] = {}
     for partition in partitions:
         name, number = partition
-        topic = topics[name]
         start = landed.get(place(name, number))
-        halt = _trouble(topic, number, landed, firsts[partition], ends[partition])
+        halt = _trouble(topics[name], number, landed, known.get(name, ()), firsts[partition], ends[partition])
         if halt is not None:
             halts.append(halt)
         elif (start or 0) < ends[partition]:
             ranges[partition] = (start or 0, ends[partition])
-    return Plan(tuple(topics.values()), ranges, tuple(halts))
+    epochs = {partition: epoch for partition, (_, epoch) in told.items() if epoch is not None}
+    return Plan(tuple(topics.values()), ranges, tuple(halts), landed, epochs)
 
 
-def _gone(topics: Mapping[str, Topic], landed: Mapping[str, int]) -> list[Halt]:
-    halts = []
+def is_fresh(landed: Mapping[str, int], partition: Partition) -> bool:
+    """True where a new life of a known partition was begun by name, and nothing of it has landed yet."""
+    shift = landed.get(shift_mark(partition))
+    return shift is not None and shift == landed.get(place(*partition))
+
+
+def landed_partitions(landed: Mapping[str, int]) -> dict[str, list[int]]:
+    """The partitions that landed, by topic."""
+    found: dict[str, list[int]] = {}
     for name in landed:
         topic, slash, number = name.rpartition("/")
-        if not slash:
-            topic = name
-        if sender_of(topic) is None:
-            continue
-        if topic not in topics:
-            if not slash:
-                halts.append(Halt("PARTITIONS_DELETED", topic, "the topic is gone or may not be read"))
-        elif slash and int(number) not in topics[topic].partitions and topics[topic].uuid_bits == landed.get(topic):
-            halts.append(Halt("PARTITIONS_DELETED", name, "the partition is gone"))
+        if slash and sender_of(topic) is not None:
+            found.setdefault(topic, []).append(int(number))
+    return found
+
+
+def _gone(topics: Mapping[str, Topic], landed: Mapping[str, int], known: Mapping[str, Iterable[int]]) -> list[Halt]:
+    halts = []
+    for name, numbers in known.items():
+        waited = [number for number in numbers if not is_fresh(landed, (name, number))]
+        if name not in topics:
+            if waited:
+                halts.append(Halt("PARTITIONS_DELETED", name, "the topic is gone or may not be read"))
+        elif topics[name].uuid_bits == landed.get(name):
+            gone = sorted(set(waited) - set(topics[name].partitions))
+            halts += [Halt("PARTITIONS_DELETED", place(name, number), "the partition is gone") for number in gone]
     return halts
 
 
-def _trouble(topic: Topic, number: int, landed: Mapping[str, int], first: int, end: int) -> Halt | None:
+def _trouble(
+    topic: Topic, number: int, landed: Mapping[str, int], known: Iterable[int], first: int, end: int
+) -> Halt | None:
     where, start = place(topic.name, number), landed.get(place(topic.name, number))
     noted = landed.get(topic.name)
-    if noted is not None and noted != topic.uuid_bits:
+    # A topic that was accepted as gone may come back as another one.
+    awaited = all(is_fresh(landed, (topic.name, one)) for one in known)
+    if noted is not None and noted != topic.uuid_bits and not awaited:
         return Halt("PARTITION_OFFSET_CHANGED", where, "the topic was deleted and made anew")
     if start is None:
         if first > 0 and noted is None:

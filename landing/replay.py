@@ -23,10 +23,11 @@ from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster, Topic
 from landing.confidential import forbid_core_dumps, unspilling_connection
-from landing.consumer import Chunk, Partition, Reader
+from landing.consumer import Chunk, Partition
 from landing.decisions import Place, decide, finish, open_records, replay_marks
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected, subkey
 from landing.dedupe import take_out_repeats
+from landing.incarnations import in_lake, reader, shifts_of
 from landing.plan import place
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, marks, next_offsets, open_table, write_file
@@ -215,14 +216,16 @@ class _Batch:
         for name, number, offset in sorted(told):
             if name in topics and number in topics[name].partitions:
                 offsets[name, number].append(offset)
-        firsts, ends = self._cluster.first_offsets(offsets), self._cluster.end_offsets(offsets)
+        shifts = shifts_of(self._landed, offsets)
+        firsts = in_lake(self._cluster.first_offsets(offsets), shifts)
+        ends = in_lake(self._cluster.end_offsets(offsets), shifts)
         kept = {
             partition: [one for one in some if firsts[partition] <= one < ends[partition]]
             for partition, some in offsets.items()
         }
         for ranges in _passes(kept):
-            with Reader(self._settings.kafka(), ranges) as reader:
-                for chunk in reader.chunks():
+            with reader(self._settings.kafka(), ranges, self._landed) as reading:
+                for chunk in reading.chunks():
                     wanted = self._only(chunk, told)
                     if wanted:
                         yield wanted

@@ -13,7 +13,8 @@ from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from landing.cluster import Cluster
-from landing.plan import place
+from landing.incarnations import SHIFT, cut_below, shift_mark
+from landing.plan import make_plan, place
 from landing.verify_replays import finish_replays, replay_problems, replayed_rows, states, take_out_replayed
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.durable import sha256
@@ -90,7 +91,8 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
     decided = decisions(lake)  # before the events, which a replay commits first
     events, quarantine = open_table(lake, "events"), open_table(lake, "quarantine")
     landings, others = list(commits(lake, "events")), list(commits(lake, "quarantine"))
-    ends = _check_tiling(proof, landings, next_offsets(events))
+    landed = next_offsets(events)
+    ends = _check_tiling(proof, landings, landed)
     whole = [_check_files(proof, events, landings), _check_files(proof, quarantine, others)]
     if decided is not None:
         whole.append(_check_files(proof, decided, list(commits(lake, DECISIONS))))
@@ -106,7 +108,8 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
         if deep:
             _read_back(proof, connection, events, quarantine)
         connection.close()
-    _check_broker(proof, settings, landings, ends)
+    _check_lives(proof, landings, landed)
+    _check_broker(proof, settings, landed)
     for kind, where, hint in release_problems(settings):
         proof.add(kind, where, hint)
     proof.checked["releases"] = len(release_folders(settings))
@@ -135,12 +138,30 @@ def _check_tiling(proof: Proof, landings: list[LandedCommit], marks: Mapping[str
     return ends
 
 
+def _check_lives(proof: Proof, landings: list[LandedCommit], landed: Mapping[str, int]) -> None:
+    """The shift of every partition is the one that its last closing says, where the closed life ended."""
+    shifts = {name: 0 for name in landed if name.startswith(f"{SHIFT}:")}
+    begun = 0
+    for commit in landings:
+        for name, life in commit.said.get("begun", {}).items():
+            begun += 1
+            topic, _, number = name.rpartition("/")
+            shifts[shift_mark((topic, int(number)))] = life["shift"]
+            if name not in commit.partitions or commit.partitions[name].topic_id != life["closed"]:
+                proof.add("tiling", f"{name} version {commit.version}", "a life begins where none was closed")
+    for mark, shift in shifts.items():
+        if landed.get(mark) != shift:
+            proof.add("tiling", mark, f"the shift is {landed.get(mark)}, the last closing says {shift}")
+    proof.checked["begun_anew"] = begun
+
+
 def _accepted(proof: Proof, landings: list[LandedCommit]) -> int:
     """How many offsets were accepted as lost. Nobody passes over offsets without a name and a reason."""
     for commit in landings:
-        said = commit.said.get(KIND, {})
-        if commit.kind == KIND and not (said.get("accepted_by") and said.get("reason")):
-            proof.add("loss", ", ".join(commit.partitions), f"version {commit.version} does not say by whom and why")
+        for said in commit.said[KIND] if commit.kind == KIND else []:
+            if not (said.get("accepted_by") and said.get("reason")):
+                where = place(said["topic"], said["partition"])
+                proof.add("loss", where, f"version {commit.version} does not say by whom and why")
     return sum(part.gaps for commit in landings if commit.kind == KIND for part in commit.partitions.values())
 
 
@@ -266,27 +287,16 @@ def _read_back(proof: Proof, connection: Connection, *tables: Snapshot) -> None:
                 )
 
 
-def _check_broker(proof: Proof, settings: Settings, landings: list[LandedCommit], ends: Mapping[str, int]) -> None:
-    ids = {name: part.topic_id for commit in landings for name, part in commit.partitions.items()}
+def _check_broker(proof: Proof, settings: Settings, landed: Mapping[str, int]) -> None:
+    """Whatever landing would halt at, and logs that were cut below the next offset and have grown again."""
     try:
-        cluster = Cluster(settings.kafka())
-        topics = cluster.topics()
-        partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
-        offsets = {place(*partition): end for partition, end in cluster.end_offsets(partitions).items()}
-        firsts = {place(*partition): first for partition, first in cluster.first_offsets(partitions).items()}
+        plan = make_plan(Cluster(settings.kafka()), landed)
+        cut = cut_below(settings.kafka(), landed, plan.ranges)
     except (TryAgain, UsageError, MizanError) as error:
         proof.notes.append(f"not compared with the broker: {error}")
         return
-    for name, end in sorted(ends.items()):
-        topic = topics.get(name.rpartition("/")[0])
-        if topic is None or name not in offsets:
-            proof.add("PARTITIONS_DELETED", name, "the broker does not have it, or does not show it to the pipeline")
-        elif topic.uuid != ids[name]:
-            proof.add("PARTITION_OFFSET_CHANGED", name, "the topic was deleted and made anew")
-        elif end > offsets[name]:
-            proof.add(
-                "PARTITION_OFFSET_CHANGED", name, f"the lake holds up to {end}, the broker ends at {offsets[name]}"
-            )
-        elif end < firsts[name]:
-            hint = f"offsets {end} to {firsts[name] - 1} are gone before they landed"
-            proof.add("COULD_NOT_READ_OFFSET_RANGE", name, hint)
+    for halt in plan.halts:
+        proof.add(halt.reason, halt.where, halt.message)
+    for partition in sorted(cut):
+        hint = f"the log was cut below {landed[place(*partition)]} and has grown again"
+        proof.add("PARTITION_OFFSET_CHANGED", place(*partition), hint)

@@ -1,6 +1,6 @@
 """Offsets that were gone before they landed, and who let their partition go on: read back from the lake's own log.
 
-A loss is one commit of the table ``events`` without files: the range as gaps, operator and reason in its metadata.
+Losses are commits of the table ``events`` without files: each range as gaps, operator and reason in the metadata.
 The transaction id ``losses`` counts them, so that a lake without any is not read through, and two operators at once
 are fenced like two landings.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ _SCHEMA = pa.schema(
         "first_offset": pa.int64(),
         "next_offset": pa.int64(),
         "offsets": pa.int64(),
+        "cause": pa.string(),
         "last_day_before": pa.date32(),
         "accepted_at": pa.timestamp("us"),
         "accepted_by": pa.string(),
@@ -44,6 +45,9 @@ _SCHEMA = pa.schema(
 class AcceptedLoss:
     """One accepted loss: ``[first_offset, next_offset)`` of a partition, of which ``offsets`` never reached the lake.
 
+    ``cause``: ``trimmed`` (Kafka deleted the records), ``deleted`` (the topic or partition is gone), ``made_anew`` (the
+    topic is another one) or ``cut`` (the log lost its end). Of the last three nobody can count what went: ``offsets``
+    is None, and the range covers only what the lake had heard of.
     ``last_day_before``: the Tehran day of the newest event of the partition that landed before; None where there is
     none. A day, because it is published. The lost records' own times are unknown. ``accepted_at`` is in UTC.
     """
@@ -53,7 +57,8 @@ class AcceptedLoss:
     partition: int
     first_offset: int
     next_offset: int
-    offsets: int
+    offsets: int | None
+    cause: str
     last_day_before: dt.date | None
     accepted_at: dt.datetime
     accepted_by: str
@@ -71,30 +76,39 @@ def accepted_losses(snapshot: Snapshot) -> list[AcceptedLoss]:
         return []
     log = local_folder(snapshot) / "_delta_log"
     entries = (_said(log / f"{version:020d}.json") for version in range(snapshot.version + 1))
-    return [_read(said) for said in entries if said is not None]
+    return [_read(said) for losses in entries for said in losses]
 
 
-def commit_loss(
-    snapshot: Snapshot, loss: AcceptedLoss, offsets: Mapping[str, int], partitions: Mapping[str, object]
+def commit_losses(
+    snapshot: Snapshot,
+    losses: Sequence[AcceptedLoss],
+    offsets: Mapping[str, int],
+    partitions: Mapping[str, object],
+    begun: Mapping[str, object] | None = None,
 ) -> int:
-    """Commit a loss to ``events`` through the handle it was judged on; the version afterwards.
+    """Commit losses to ``events`` through the handle they were judged on; the version afterwards.
 
-    ``offsets``: next offset by place and topic id bits by topic, ``partitions``: the range as the log says it.
-    Raises Fenced where another writer came first.
+    ``offsets``: next offset by place, topic id bits by topic and the partitions' other marks; ``partitions``: the
+    ranges as the log says them; ``begun``: the lives of partitions that begin here, by place. Raises Fenced where
+    another writer came first.
     """
-    said = {**asdict(loss), "accepted_at": loss.accepted_at.isoformat()}
-    said["last_day_before"] = loss.last_day_before and loss.last_day_before.isoformat()
+    listed = []
+    for loss in losses:
+        day = loss.last_day_before
+        times = {"accepted_at": loss.accepted_at.isoformat(), "last_day_before": day and day.isoformat()}
+        listed.append({**asdict(loss), **times})
     return commit(
         snapshot,
         [],
-        {**marks(offsets), COUNTER: losses_counted(snapshot) + 1},
+        {**marks(offsets), COUNTER: losses_counted(snapshot) + len(listed)},
         {
             "kind": KIND,
             "batch_id": "",
-            "landed_at": said["accepted_at"],
+            "landed_at": listed[0]["accepted_at"],
             "partitions": dict(partitions),
             "agencies": {},
-            KIND: said,
+            "begun": dict(begun or {}),
+            KIND: listed,
         },
     )
 
@@ -115,29 +129,30 @@ def show_losses(connection: Connection, settings: Settings) -> None:
 
 
 def write_losses(connection: Connection, *, target: str) -> None:
-    """Make the published table ``accepted_losses`` and its line in ``_meta``: how many offsets."""
+    """Make the published table ``accepted_losses`` and its lines in ``_meta``: how many offsets; losses uncounted."""
     connection.execute(
         f"CREATE TABLE {target}.marts.accepted_losses AS "  # noqa: S608 our own names
         "SELECT * FROM temp.accepted_losses ORDER BY accepted_at, topic, partition"
     )
     connection.execute(
         f"INSERT INTO {target}.marts._meta "  # noqa: S608 as above
-        "SELECT 'accepted_losses', coalesce(sum(offsets), 0)::BIGINT::VARCHAR FROM temp.accepted_losses"
+        "SELECT 'accepted_losses', coalesce(sum(offsets), 0)::BIGINT::VARCHAR FROM temp.accepted_losses UNION ALL "
+        "SELECT 'accepted_losses_uncounted', (count(*) - count(offsets))::VARCHAR FROM temp.accepted_losses"
     )
 
 
-def _said(entry: Path) -> Mapping[str, Any] | None:
-    """What a log entry says of a loss; None where it is another commit."""
+def _said(entry: Path) -> Sequence[Mapping[str, Any]]:
+    """The losses that a log entry tells; none where it is another commit."""
     text = entry.read_text(encoding="utf-8") if entry.exists() else ""
     # Most entries are landings: they are not even parsed.
     if f'\\"{KIND}\\"' not in text and f'"{KIND}"' not in text:
-        return None
+        return []
     for line in filter(None, text.splitlines()):
         found = json.loads(line).get("commitInfo", {}).get(METADATA)
         said = json.loads(found) if isinstance(found, str) else found
         if said and said.get("kind") == KIND:
-            return dict(said[KIND])
-    return None
+            return list(said[KIND])
+    return []
 
 
 def _read(said: Mapping[str, Any]) -> AcceptedLoss:

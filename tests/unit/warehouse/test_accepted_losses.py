@@ -10,7 +10,7 @@ from contracts.errors import Fenced
 from pipeline.progress import counted_state
 from warehouse.lake import Lake
 from warehouse.landing_log import PartitionRange, as_said, commits, next_offsets
-from warehouse.losses import AcceptedLoss, accepted_losses, commit_loss, losses_counted
+from warehouse.losses import AcceptedLoss, accepted_losses, commit_losses, losses_counted
 from warehouse.publish import publish
 
 TOPIC = "egov.events.v1.tax"
@@ -21,6 +21,7 @@ LOSS = AcceptedLoss(
     first_offset=0,
     next_offset=7,
     offsets=6,
+    cause="trimmed",
     last_day_before=dt.date(2026, 2, 27),
     accepted_at=dt.datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=dt.UTC),
     accepted_by="Head of operations",
@@ -34,7 +35,7 @@ def enter(lake: Lake, loss: AcceptedLoss = LOSS) -> int:
     """Enter a loss as the operator's command does."""
     part = PartitionRange("id", loss.first_offset, loss.next_offset, 0, 1, 0, loss.offsets)
     name = f"{loss.topic}/{loss.partition}"
-    return commit_loss(lake.open("events"), loss, {name: loss.next_offset, loss.topic: 5}, as_said({name: part}))
+    return commit_losses(lake.open("events"), [loss], {name: loss.next_offset, loss.topic: 5}, as_said({name: part}))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_of_two_losses_entered_on_one_version_one_is_fenced(lake):
     stale = lake.open("events")
     enter(lake)
     with pytest.raises(Fenced):
-        commit_loss(stale, LOSS, {f"{TOPIC}/1": 7}, {})
+        commit_losses(stale, [LOSS], {f"{TOPIC}/1": 7}, {})
     assert losses_counted(lake.open("events")) == 1
 
 
@@ -77,7 +78,7 @@ def test_a_loss_is_published_in_both_tiers_and_alone_makes_a_new_version(setting
     at = LOSS.accepted_at.replace(tzinfo=None)  # published as UTC without a zone
     day = LOSS.last_day_before
     for tier in ("analyst", "public"):
-        assert look(SHOWN, tier) == [("tax", TOPIC, 0, 0, 7, 6, day, at, LOSS.accepted_by, LOSS.reason)]
+        assert look(SHOWN, tier) == [("tax", TOPIC, 0, 0, 7, 6, "trimmed", day, at, LOSS.accepted_by, LOSS.reason)]
         assert look(COUNT, tier) == [("6",)]
 
 

@@ -1,0 +1,220 @@
+"""Topics deleted, made anew or cut: closed by name, landed from their start, and every proof still holds."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka.admin import KafkaAdminClient
+from landing_stage import Stage, topic, visit
+
+from broker import local
+from broker.administration import add_agency
+from contracts.settings import Settings
+from landing.drain import LandingHalted, land
+from landing.verify import verify
+from landing.watch import lag
+
+pytestmark = pytest.mark.integration
+
+WHO = ("--by", "Head of operations", "--reason", "the agency left")
+
+
+@pytest.fixture
+def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(landing_broker, tmp_path / "home")
+    yield stage
+    stage.clear()
+
+
+def delete(stage: Stage, agency: str) -> None:
+    admin = KafkaAdminClient(**stage.settings.kafka_admin().for_kafka_python())
+    admin.delete_topics([topic(agency)])
+    deadline = time.monotonic() + 20
+    while topic(agency) in admin.list_topics():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    admin.close()
+
+
+def make_anew(stage: Stage, agency: str, partitions: int = 3) -> None:
+    delete(stage, agency)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            add_agency(stage.settings, agency, partitions=partitions)
+            return
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def halts(stage: Stage, agency: str) -> set[str]:
+    with pytest.raises(LandingHalted) as halted:
+        land(stage.settings)
+    return {halt.reason for halt in halted.value.landed.halts if topic(agency) in halt.where}
+
+
+def let_go(stage: Stage, where: str) -> dict[str, object]:
+    code, out, err = stage.run("accept-loss", where, *WHO, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def events(*names: str) -> list[str]:
+    return sorted(names)
+
+
+def proved(stage: Stage, lives: int) -> None:
+    proof = verify(stage.settings, deep=True)
+    assert (proof.problems, proof.notes) == ([], [])
+    assert proof.checked["begun_anew"] == lives
+    places = stage.rows("events", 'SELECT topic, partition, "offset" FROM t')
+    assert len(places) == len(set(places))
+
+
+def test_a_topic_made_anew_is_let_go_of_by_name_and_landed_from_its_start(stage: Stage):
+    agency = stage.agency(partitions=2)
+    seen = {i: visit(agency, f"e-{i}") for i in range(8)}
+    stage.send(agency, [*seen.values(), b"{"])
+    land(stage.settings)
+    make_anew(stage, agency, partitions=3)
+    # Two come again, byte for byte; their offsets in the new topic are below those that landed.
+    stage.send(agency, [seen[0], seen[1], visit(agency, "new-1"), visit(agency, "new-2"), b"["])
+    assert halts(stage, agency) == {"PARTITION_OFFSET_CHANGED"}
+    assert not verify(stage.settings).ok
+    code, _, err = stage.run("accept-loss", f"{topic(agency)}/0", *WHO)
+    assert (code, "as a whole" in err) == (2, True), err
+    said = let_go(stage, topic(agency))
+    assert {(loss["cause"], loss["offsets"]) for loss in said["losses"]} == {("made_anew", None)}
+    proved(stage, 2)
+    landed = land(stage.settings, until_empty=True)
+    assert (landed.events, landed.duplicates, landed.quarantined) == (2, 2, 1)
+    assert events(*stage.ids(agency)) == events(*(f"e-{i}" for i in range(8)), "new-1", "new-2")
+    proved(stage, 2)
+    assert land(stage.settings).offsets == 0
+    # The same command again has nothing to close.
+    code, _, err = stage.run("accept-loss", topic(agency), *WHO)
+    assert (code, "nothing is lost" in err) == (2, True), err
+    # And the next life goes the same way.
+    make_anew(stage, agency, partitions=1)
+    stage.send(agency, [visit(agency, "third")])
+    assert halts(stage, agency) == {"PARTITION_OFFSET_CHANGED"}
+    let_go(stage, topic(agency))
+    land(stage.settings)
+    assert "third" in stage.ids(agency)
+    proved(stage, 5)
+
+
+def test_a_topic_that_is_gone_stops_halting_and_may_come_back(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, f"e-{i}") for i in range(3)])
+    land(stage.settings)
+    delete(stage, agency)
+    assert halts(stage, agency) == {"PARTITIONS_DELETED"}
+    assert let_go(stage, topic(agency))["is_new"]
+    assert not let_go(stage, topic(agency))["is_new"]
+    assert not land(stage.settings).halts
+    proved(stage, 1)
+    add_agency(stage.settings, agency, partitions=1)
+    stage.send(agency, [visit(agency, "back")])
+    assert {one.lag for one in lag(stage.settings) if one.agency_id == agency} == {1}
+    land(stage.settings)
+    assert events(*stage.ids(agency)) == ["back", "e-0", "e-1", "e-2"]
+    proved(stage, 1)
+
+
+def test_verdicts_of_a_landing_that_died_keep_their_offsets_when_the_topic_is_made_anew(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, "e-0")])
+    land(stage.settings)
+    stage.send(agency, [b"{", visit(agency, "lost"), b"["])
+    assert stage.run("land", FAULTPOINT="quarantine.post_commit:kill")[0] < 0
+    make_anew(stage, agency, partitions=1)
+    stage.send(agency, [visit(agency, f"new-{i}") for i in range(4)])
+    (loss,) = let_go(stage, topic(agency))["losses"]
+    assert (loss["first_offset"], loss["next_offset"]) == (1, 4)
+    land(stage.settings)
+    assert events(*stage.ids(agency)) == ["e-0", "new-0", "new-1", "new-2", "new-3"]
+    assert stage.reasons(agency) == ["not_json", "not_json"]
+    proved(stage, 1)
+    assert verify(stage.settings).checked["lost"] == 1
+
+
+@pytest.mark.parametrize("failpoint", ["quarantine.post_commit", "events.post_commit"])
+def test_a_closing_killed_between_its_commits_is_finished_by_the_same_command(stage: Stage, failpoint: str):
+    agency = stage.agency(partitions=2)
+    stage.send(agency, [visit(agency, f"e-{i}") for i in range(4)])
+    land(stage.settings)
+    make_anew(stage, agency, partitions=2)
+    stage.send(agency, [visit(agency, "new")])
+    assert stage.run("accept-loss", topic(agency), *WHO, FAULTPOINT=f"{failpoint}:kill")[0] < 0
+    let_go(stage, topic(agency))
+    land(stage.settings)
+    assert "new" in stage.ids(agency)
+    proved(stage, 2)
+
+
+def test_what_kafka_carries_on_cannot_be_let_go_of(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, "e-0")])
+    refusals = {topic(agency): "has landed", "other": "not a topic", f"{topic(agency)}/7": "has landed"}
+    for where, words in refusals.items():
+        code, _, err = stage.run("accept-loss", where, *WHO)
+        assert (code, words in err) == (2, True), err
+    land(stage.settings)
+    for where in (topic(agency), f"{topic(agency)}/0"):
+        code, _, err = stage.run("accept-loss", where, *WHO)
+        assert (code, "nothing is lost" in err) == (2, True), err
+
+
+def cut(broker: Settings, agency: str, *, keep: int) -> None:
+    """Take the end off the log of partition 0 while the broker is down: the first ``keep`` batches stay."""
+    local.down(broker)
+    (folder,) = (broker.home / "broker").rglob(f"{topic(agency)}-0")
+    (segment,) = folder.glob("*.log")
+    content, at = segment.read_bytes(), 0
+    for _ in range(keep):
+        at += 12 + int.from_bytes(content[at + 8 : at + 12], "big")
+    assert 0 < at < len(content)
+    segment.write_bytes(content[:at])
+    for path in [*folder.glob("*index"), *folder.parent.glob(".kafka_cleanshutdown")]:
+        path.unlink()
+    local.up(broker)
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A broker of this file's own, because its logs are cut."""
+    from contracts.keys import create_keys
+
+    home = tmp_path_factory.mktemp("cut-broker")
+    settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    create_keys(settings)
+    try:
+        local.up(settings)
+        yield settings
+    finally:
+        local.down(settings)
+
+
+@pytest.mark.parametrize("grown", [0, 9])
+def test_a_log_that_was_cut_halts_however_far_it_has_grown_again(own_broker: Settings, tmp_path: Path, grown: int):
+    stage = Stage(own_broker, tmp_path / "home")
+    agency = stage.agency(partitions=1)
+    for i in range(6):
+        stage.send(agency, [visit(agency, f"e-{i}")])  # a batch each
+    land(stage.settings)
+    cut(own_broker, agency, keep=4)
+    stage.send(agency, [visit(agency, f"new-{i}") for i in range(grown)])
+    assert halts(stage, agency) == {"PARTITION_OFFSET_CHANGED"}
+    assert not any(one.startswith("new") for one in stage.ids(agency))
+    assert {problem.kind for problem in verify(stage.settings).problems} == {"PARTITION_OFFSET_CHANGED"}
+    (loss,) = let_go(stage, f"{topic(agency)}/0")["losses"]
+    assert loss["cause"] == "cut"
+    landed = land(stage.settings, until_empty=True)
+    assert (landed.events, landed.duplicates) == (grown, 4)
+    assert events(*stage.ids(agency)) == events(*(f"e-{i}" for i in range(6)), *(f"new-{i}" for i in range(grown)))
+    proved(stage, 1)
+    stage.clear()
