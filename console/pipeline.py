@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -37,6 +38,11 @@ def run(follow: bool = typer.Option(False, "--follow", help="Go on: land and pub
         time.sleep(FOLLOW_SECONDS)
 
 
+def _lag(row: dict[str, Any]) -> str:
+    held_back = f" (+ {row['held_back']:,} behind an open transaction)" if row["held_back"] else ""
+    return "unknown" if row["lag"] is None else f"{row['lag']:,}{held_back}"
+
+
 def status(as_json: bool = JSON_OPTION) -> None:
     """Lag, last event, rejects and held batches by agency; the months and the published version."""
     from pipeline.standing import standing
@@ -49,7 +55,7 @@ def status(as_json: bool = JSON_OPTION) -> None:
     for row in found["agencies"]:
         table.add_row(
             row["agency_id"],
-            "unknown" if row["lag"] is None else f"{row['lag']:,}",
+            _lag(row),
             str(row["last_event_at"] or "none"),
             f"{row['landed']:,}",
             f"{row['quarantined']:,}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.errors import TryAgain
@@ -64,10 +64,28 @@ class Cluster:
                     name,
                     agency,
                     str(uuid),
-                    uuid.get_most_significant_bits() & (2**63 - 1),
+                    _bits(uuid),
                     tuple(sorted(partition.id for partition in described.partitions)),
                 )
         return found
+
+    def ids_now(self, topics: Iterable[str]) -> dict[str, int]:
+        """The id bits of these topics at this moment; a topic that is gone has none."""
+        names, found = sorted(topics), {}
+        for begin in range(0, len(names), TOPICS_A_REQUEST):
+            some = TopicCollection(names[begin : begin + TOPICS_A_REQUEST])
+            for name, answer in self._admin.describe_topics(some, request_timeout=TIMEOUT_SECONDS).items():
+                try:
+                    found[name] = _bits(answer.result().topic_id)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise self._no_answer(error) from error
+        return found
+
+    def newest_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset after the last record, those of open transactions included."""
+        told = self._told(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return {partition: offset for partition, (offset, _) in told.items()}
 
     def first_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The oldest offset each partition still holds."""
@@ -84,12 +102,14 @@ class Cluster:
     def _offsets(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, int]:
         return {partition: offset for partition, (offset, _) in self._told(partitions, which).items()}
 
-    def _told(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, tuple[int, int | None]]:
+    def _told(
+        self, partitions: Iterable[Partition], which: Any, isolation: Any = IsolationLevel.READ_COMMITTED
+    ) -> dict[Partition, tuple[int, int | None]]:
         wanted = {TopicPartition(topic, number): which for topic, number in partitions}
         if not wanted:
             return {}
         answers: Mapping[Any, Any] = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_SECONDS
+            wanted, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS
         )
         try:
             told = {(place.topic, place.partition): answer.result() for place, answer in answers.items()}
@@ -104,3 +124,8 @@ class Cluster:
         said = error.args[0].str() if error.args else str(error)
         reason = self._trouble or said
         return TryAgain(f"no answer from Kafka at {self._login.bootstrap_servers} as {self._login.username}: {reason}")
+
+
+def _bits(uuid: Any) -> int:
+    bits: int = uuid.get_most_significant_bits() & (2**63 - 1)
+    return bits

@@ -91,6 +91,10 @@ class LandingHalted(Halted):
         self.landed = landed
 
 
+class PlanOutdated(Exception):
+    """A topic was made anew while it was read: nothing of the batch is committed, and a new plan halts that topic."""
+
+
 def land(settings: Settings, until_empty: bool = False, known: Known | None = None) -> Landed:
     """Land every agency's records up to the end offsets seen at the start; with ``until_empty`` until there are none.
 
@@ -115,7 +119,10 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     while True:
         before = landed.offsets
         landed.halts.clear()
-        _pass(settings, lake, cluster, known, key, landed)
+        try:
+            _pass(settings, lake, cluster, known, key, landed)
+        except PlanOutdated:
+            continue
         if not until_empty or landed.offsets == before:
             break
     if landed.offsets or landed.halts:
@@ -128,7 +135,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
 
 
 def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: bytes, landed: Landed) -> None:
-    batch = _Batch(lake)
+    batch = _Batch(lake, cluster)
     plan = make_plan(cluster, next_offsets(batch.events))
     failpoint("plan")
     landed.halts.extend(plan.halts)
@@ -145,7 +152,7 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
             batch.take(decoder, chunk)
             if batch.records >= most or batch.size >= BATCH_BYTES:
                 batch.land(connection, decoder, plan, dict(reader.position), landed)
-                batch = _Batch(lake)
+                batch = _Batch(lake, cluster)
                 batch.begin(connection, plan, dict(reader.position))
         batch.land(connection, decoder, plan, dict(reader.position), landed)
         reader.mirror()
@@ -159,8 +166,9 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
 class _Batch:
     """One batch: its two handles, what was recorded before, and what was read since."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, cluster: Cluster) -> None:
         self._lake = lake
+        self._cluster = cluster
         self.events: Snapshot = open_table(lake, "events")
         self.quarantine: Snapshot = open_table(lake, "quarantine")
         self.records = 0
@@ -192,13 +200,14 @@ class _Batch:
     def land(
         self, connection: Connection, decoder: Decoder, plan: Plan, ends: dict[Partition, int], landed: Landed
     ) -> None:
-        """Commit the batch: rejections, then rows and offsets. Raises Fenced."""
+        """Commit the batch: rejections, then rows and offsets. Raises Fenced, and PlanOutdated."""
         touched = {partition: end for partition, end in ends.items() if end > self._starts[partition]}
         if not touched:
             return
         for partition in touched:
             if (next_offset(self.events, place(*partition)) or 0) != self._starts[partition]:
                 raise Fenced(f"{place(*partition)} was landed by another writer", hint="run it again: it plans anew")
+        self._refuse_other_topics(plan, touched)
         self._rejected = decoder.decode()
         failpoint("decode")
         batch_id, landed_at = new_batch()
@@ -237,6 +246,13 @@ class _Batch:
             landed.duplicates += part.duplicates
             landed.gaps += part.gaps
         failpoint("verify")
+
+    def _refuse_other_topics(self, plan: Plan, touched: dict[Partition, int]) -> None:
+        """A topic's id never comes back: if it is still the planned one, all that was read is of that topic."""
+        planned = {topic.name: topic.uuid_bits for topic in plan.topics}
+        now = self._cluster.ids_now({topic for topic, _ in touched})
+        if any(bits != planned[topic] for topic, bits in now.items()):
+            raise PlanOutdated
 
     def _commit_quarantine(
         self,

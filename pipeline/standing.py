@@ -15,10 +15,11 @@ from contracts.topics import sender_of
 def standing(settings: Settings) -> dict[str, Any]:
     """What `mizan status --json` prints.
 
-    ``agencies``: agency_id, lag (None where Kafka does not answer), last_event_at, landed, quarantined, duplicates,
+    ``agencies``: agency_id, lag (None where Kafka does not answer), held_back (offsets behind an open transaction of
+    the agency's; lag cannot count them), last_event_at, landed, quarantined, duplicates,
     state (``halted``, ``held``, ``behind``, ``current`` or ``silent``: no event yet), held batches and halts.
     """
-    lags, halts = _lags(settings)
+    lags, halts, held_back = _lags(settings)
     counts = _counts(settings)
     held = _held(settings)
     agencies = []
@@ -29,8 +30,11 @@ def standing(settings: Settings) -> dict[str, Any]:
             {
                 "agency_id": agency,
                 "lag": lag,
+                "held_back": held_back.get(agency),
                 **row,
-                "state": _state(bool(halts[agency]), bool(held[agency]), lag, row["landed"]),
+                "state": _state(
+                    bool(halts[agency]), bool(held[agency]), bool(lag or held_back.get(agency)), row["landed"]
+                ),
                 "held_batches": held[agency],
                 "halts": halts[agency],
             }
@@ -38,27 +42,28 @@ def standing(settings: Settings) -> dict[str, Any]:
     return {"agencies": agencies, "months": _months(settings), "published": _published(settings)}
 
 
-def _state(halted: bool, held: bool, lag: int | None, landed: int) -> str:
+def _state(halted: bool, held: bool, behind: bool, landed: int) -> str:
     if halted:
         return "halted"
     if held:
         return "held"
-    if lag:
+    if behind:
         return "behind"
     return "current" if landed else "silent"
 
 
-def _lags(settings: Settings) -> tuple[dict[str, int | None], defaultdict[str, list[str]]]:
+def _lags(settings: Settings) -> tuple[dict[str, int | None], defaultdict[str, list[str]], dict[str, int]]:
     from landing.watch import lag
 
     halts: defaultdict[str, list[str]] = defaultdict(list)
     try:
         found = lag(settings)
     except (TryAgain, UsageError):
-        return {}, halts
+        return {}, halts, {}
     for one in found:
         halts[one.agency_id].extend(one.halts)
-    return {one.agency_id: one.lag for one in found}, halts
+    held_back = {one.agency_id: one.held_back for one in found}
+    return {one.agency_id: one.lag for one in found}, halts, held_back
 
 
 def _counts(settings: Settings) -> dict[str, dict[str, Any]]:
