@@ -17,8 +17,8 @@ from landing.incarnations import SHIFT, cut_below, shift_mark
 from landing.plan import make_plan, place
 from landing.verify_replays import finish_replays, replay_problems, replayed_rows, states, take_out_replayed
 from warehouse.connection import Connection, memory_connection, view_files
-from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
+from warehouse.lake_damage import damage
 from warehouse.lake_versions import REASON as WENT_BACK
 from warehouse.lake_versions import went_back
 from warehouse.landing_log import (
@@ -186,7 +186,7 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         elif path not in live:
             proof.add("LAKE_FILE_MISSING", where, f"the table does not list it any more; {_offsets(commit)}")
         else:
-            trouble = _damage(folder / path, file)
+            trouble = damage(folder / path, file)
             if trouble:
                 proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}")
             elif live[path] != file["rows"]:
@@ -195,16 +195,6 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         proof.add("unknown_file", f"{snapshot.name}/{path}", "no landing and no compaction wrote this file")
     proof.checked[f"{snapshot.name}_files"] = len(live)
     return len(proof.problems) == before
-
-
-def _damage(path: Path, file: Mapping[str, Any]) -> str:
-    try:
-        if path.stat().st_size != file["size"]:
-            return f"it has {path.stat().st_size} bytes instead of {file['size']}"
-        found = sha256(path)
-    except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    return "" if found == file["sha256"] else "its SHA-256 is another"
 
 
 def _offsets(commit: LandedCommit) -> str:

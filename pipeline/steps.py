@@ -124,9 +124,10 @@ def judge_batches(settings: Settings) -> tuple[GateResult, Path]:
     """Judge every landed batch that has no verdict; what stands, and the report that says so."""
     from dashboard.validation_report import write_report
     from expectations.gate import gate
+    from warehouse.lake_damage import names_damage
 
     before = progress.landed_state(settings)
-    result = gate(settings)
+    result = names_damage(gate)(settings)
     report = write_report(settings)
     progress.note(settings, "gate", before)
     return result, report
@@ -163,9 +164,11 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     """
     from expectations.metrics import check_metrics
     from transforms.refresh import build_month, pending_months, refresh_evaluations
+    from warehouse.lake_damage import check_lake
     from warehouse.publish import in_service, publish
 
     settings = settings or Settings.load()
+    check_lake(settings)
     facts = progress.noted(settings, "facts")
     if rollback is None:
         for month in pending_months(settings):

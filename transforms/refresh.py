@@ -25,6 +25,7 @@ from transforms.model import PUBLISHED, fingerprint, models
 from transforms.reference import CatalogueRows, month_of_number
 from warehouse.connection import Connection, build_connection, in_transaction
 from warehouse.lake import Lake
+from warehouse.lake_damage import names_damage
 
 log = logging.getLogger("mizan.transforms")
 
@@ -52,6 +53,7 @@ class Outdated(Exception):
     """The build file cannot be brought up to date in place; the message says why."""
 
 
+@names_damage
 def update(settings: Settings, *, full: bool = False) -> Built:
     """Everything: facts, pending months, pending periods. ``full`` builds anew beside the old file and swaps."""
     if full:
@@ -59,6 +61,7 @@ def update(settings: Settings, *, full: bool = False) -> Built:
     return _in_place_or_anew(settings, lambda connection: _bring_up_to_date(connection, settings))
 
 
+@names_damage
 def refresh_facts(settings: Settings) -> list[Month]:
     """Bring the facts up to date and say which months wait for ``build_month``, oldest first.
 

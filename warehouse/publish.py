@@ -18,6 +18,7 @@ from contracts.failpoints import failpoint
 from contracts.settings import Settings
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, in_transaction, memory_connection
+from warehouse.lake_damage import names_damage
 from warehouse.lake_versions import check_versions
 from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
@@ -39,6 +40,7 @@ class Published:
     is_new: bool
 
 
+@names_damage
 def publish(
     settings: Settings, *, force: bool = False, rollback: str | None = None, now: dt.datetime | None = None
 ) -> Published:

@@ -1,0 +1,79 @@
+"""A step that meets a missing or damaged file of the lake ends with the halt's name, not with an engine's words."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from contracts.errors import Halted, MizanError, UsageError
+from contracts.settings import Settings
+from warehouse.durable import sha256
+from warehouse.lake import Lake, Snapshot
+from warehouse.landing_log import check_files, commits, live_files, local_folder, open_table
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+REASON = "LAKE_FILE_MISSING"
+_TABLES = ("events", "quarantine", "quarantine_decisions")
+
+
+def names_damage(step: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
+    """The step, but Halted where a file of the lake is not as it was committed.
+
+    Presence and size are looked at before; checksums only where the step fails, and tell whether the lake was to blame.
+    """
+
+    @functools.wraps(step)
+    def watched(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        check_lake(settings)
+        try:
+            return step(settings, *args, **kwargs)
+        except MizanError:
+            raise
+        except Exception as error:
+            for name, trouble in damaged_files(settings):
+                raise Halted(REASON, f"{name}: {trouble}", hint="mizan verify; see docs/runbooks/halts.md") from error
+            raise
+
+    return watched
+
+
+def check_lake(settings: Settings) -> None:
+    """Raise Halted where a file of the lake is missing, or not of the size that was committed. Reads no file."""
+    for snapshot in _tables(settings):
+        check_files(snapshot)
+
+
+def damaged_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every live file that is not as its commit noted it: ``table/name`` and what is wrong. Reads them all."""
+    for snapshot in _tables(settings):
+        folder, live = local_folder(snapshot), live_files(snapshot)
+        for commit in commits(Lake(settings), snapshot.name):
+            for file in commit.files:
+                trouble = damage(folder / str(file["path"]), file) if file["path"] in live else ""
+                if trouble:
+                    yield f"{snapshot.name}/{file['path']}", trouble
+
+
+def damage(path: Path, noted: Any) -> str:
+    """What is wrong with a file, against the size and SHA-256 that its commit noted; empty where nothing is."""
+    try:
+        if path.stat().st_size != noted["size"]:
+            return f"it has {path.stat().st_size} bytes instead of {noted['size']}"
+        found = sha256(path)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return "" if found == noted["sha256"] else "its SHA-256 is another"
+
+
+def _tables(settings: Settings) -> Iterator[Snapshot]:
+    if "://" in settings.lake_uri:
+        return  # kept elsewhere: that store answers for its files
+    for name in _TABLES:
+        try:
+            yield open_table(Lake(settings), name)
+        except UsageError:
+            continue  # no lake yet, or an older one: every step says so itself
