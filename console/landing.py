@@ -57,12 +57,15 @@ def land(
 
 def verify(
     as_json: bool = JSON_OPTION,
-    deep: bool = typer.Option(False, "--deep", help="Also read every data file back and compare its checksum."),
+    deep: bool = typer.Option(
+        False, "--deep", help="Also read every column back, and compare the figures with those of a full rebuild."
+    ),
+    refetch: bool = typer.Option(False, "--refetch", help="First make lost or damaged files again from Kafka."),
 ) -> None:
     """Prove the lake: offsets tile, counts conserve, files are intact, no event twice. Exit 4 where that fails."""
-    from landing.verify import verify as prove
+    from pipeline.proof import prove
 
-    proof = prove(Settings.load(), deep=deep)
+    proof = prove(Settings.load(), deep=deep, refetch=refetch)
     if as_json:
         print_json(proof.document())
     else:

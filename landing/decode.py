@@ -237,11 +237,12 @@ class Decoder:
             self._connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT fragment FROM known)")  # noqa: S608
             self._connection.unregister("known")
         ending = {fragment: day for fragment, day in services.items() if day is not None}
-        return {
+        given: dict[str, Any] = {
             "key_ids": [f'"{code}"' for code in (self._known.user_key_ids or ()) if _plain(code)],
-            "ending": list(ending) or [""],
-            "last_days": list(ending.values()) or [dt.date.min],
         }
+        if self._known.services is not None:
+            given |= {"ending": list(ending) or [""], "last_days": list(ending.values()) or [dt.date.min]}
+        return given
 
 
 def subkey(platform_key: bytes, purpose: str) -> bytes:

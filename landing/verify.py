@@ -15,6 +15,7 @@ from contracts.settings import Settings
 from landing.cluster import Cluster
 from landing.incarnations import SHIFT, cut_below, shift_mark
 from landing.plan import make_plan, place
+from landing.refetch import refetch as make_again
 from landing.verify_replays import finish_replays, replay_problems, replayed_rows, states, take_out_replayed
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake, Snapshot
@@ -72,8 +73,10 @@ class Proof:
         }
 
 
-def verify(settings: Settings, deep: bool = False) -> Proof:
+def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Proof:
     """Prove the lake against its own log and the broker. ``deep`` also reads every column of every file back.
+
+    ``refetch`` first makes lost and damaged files of ``events`` again from Kafka where it still holds their records.
 
     Offsets tile per partition and end at the transaction version; end - start = rows + quarantined + duplicates +
     gaps, with rows and quarantined counted in the files; offsets and (source, event id) are unique; files are there
@@ -86,8 +89,11 @@ def verify(settings: Settings, deep: bool = False) -> Proof:
             proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
     if proof.problems:
         return proof  # what such a log says cannot be held against the files
-    for old in went_back(settings):
+    older = went_back(settings)
+    for old in older:
         proof.add(WENT_BACK, f"lake/{old.table}", f"{old.words()}: put the newest copy back")
+    if refetch and not older:
+        proof.notes.extend(make_again(settings).notes())
     decided = decisions(lake)  # before the events, which a replay commits first
     events, quarantine = open_table(lake, "events"), open_table(lake, "quarantine")
     landings, others = list(commits(lake, "events")), list(commits(lake, "quarantine"))
@@ -166,13 +172,13 @@ def _accepted(proof: Proof, landings: list[LandedCommit]) -> int:
 
 
 def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit]) -> bool:
-    """Every file the log lists is there as it was written, or was replaced by a compaction that kept its rows."""
+    """Every file the log lists is there as it was written, or was replaced by others that keep its rows."""
     folder, live, before = local_folder(snapshot), live_files(snapshot), len(proof.problems)
     noted: dict[str, tuple[Mapping[str, Any], LandedCommit]] = {}
     replaced: set[str] = set()
     for commit in landings:
         noted |= {str(file["path"]): (file, commit) for file in commit.files}
-        if commit.kind == "compact":
+        if commit.removed:
             replaced |= set(commit.removed)
             gone = sum(int(noted[path][0]["rows"]) for path in commit.removed if path in noted)
             kept = sum(int(file["rows"]) for file in commit.files)
