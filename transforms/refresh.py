@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalogue.read import current
-from contracts.errors import MizanError
 from contracts.failpoints import failpoint
 from contracts.reporting_time import CALENDARS, Month, tehran_today
 from contracts.settings import Settings
 from transforms import assessments, changes, closure, evaluation, landed, months, reference
 from transforms.model import PUBLISHED, fingerprint, models
 from transforms.reference import CatalogueRows, month_of_number
-from warehouse.connection import Connection, build_connection, in_transaction
+from warehouse.connection import BuildDamaged, Connection, build_connection, in_transaction
 from warehouse.lake import Lake
 from warehouse.lake_damage import names_damage
 
@@ -185,13 +184,8 @@ def _in_place_or_anew(settings: Settings, work: Callable[[Connection], Built]) -
             return work(connection)
     except Outdated as outdated:
         return _rebuild(settings, str(outdated))
-    except MizanError:
-        raise
-    except Exception as error:
-        if not _is_damage(error):
-            raise
-        _set_aside(settings.build_file)
-        return _rebuild(settings, f"the build file is damaged ({type(error).__name__})")
+    except BuildDamaged as damaged:
+        return _rebuild(settings, str(damaged))
 
 
 def _facts_alone(connection: Connection, settings: Settings) -> Built:
@@ -261,23 +255,6 @@ def _rebuild(settings: Settings, why: str) -> Built:
 def _remove(file: Path) -> None:
     for path in (file, file.with_name(file.name + ".wal")):
         path.unlink(missing_ok=True)
-
-
-def _set_aside(file: Path) -> None:
-    """Keep a damaged build file for whoever wants to look at it; the newest one only."""
-    for path in (file, file.with_name(file.name + ".wal")):
-        if path.exists():
-            path.replace(path.with_name(path.name + ".damaged"))
-
-
-def _is_damage(error: Exception) -> bool:
-    """True for DuckDB's own words for a file it cannot read; this room may not name them by import."""
-    return type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb") and type(error).__name__ in (
-        "IOException",
-        "SerializationException",
-        "FatalException",
-        "InternalException",
-    )
 
 
 def _forget_facts(connection: Connection) -> None:

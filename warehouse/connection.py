@@ -18,6 +18,10 @@ Connection = duckdb.DuckDBPyConnection
 MEMORY_LIMIT = "2GB"
 
 
+class BuildDamaged(TryAgain):
+    """The build file cannot be read, or another program keeps it. It was set aside: the next build begins anew."""
+
+
 def memory_connection(settings: Settings | None = None, *, threads: int | None = None) -> Connection:
     """A private in-memory database in UTC; its temporary files stay below MIZAN_HOME."""
     connection = duckdb.connect()
@@ -29,15 +33,37 @@ def memory_connection(settings: Settings | None = None, *, threads: int | None =
 def build_connection(settings: Settings, *, wait_seconds: float = 600.0) -> Iterator[Connection]:
     """The build database, opened by one process at a time; others wait for their turn.
 
-    Raises TryAgain when the turn does not come within ``wait_seconds``.
+    Raises TryAgain when the turn does not come within ``wait_seconds``, BuildDamaged after setting aside a file that
+    cannot be read: it is a cache, and damage may show only where a block is first read, in publishing too.
     """
     with build_turn(settings, wait_seconds=wait_seconds):
-        connection = duckdb.connect(str(settings.build_file))
+        is_open = False
         try:
-            _configure(connection, settings, None)
-            yield connection
-        finally:
-            connection.close()
+            with contextlib.closing(duckdb.connect(str(settings.build_file))) as connection:
+                is_open = True
+                _configure(connection, settings, None)
+                yield connection
+        except duckdb.Error as error:
+            if not _is_damage(error, settings.build_file, is_open=is_open):
+                raise
+            _set_aside(settings.build_file)
+            raise BuildDamaged(f"the build file is damaged ({error})", hint="run it again: it builds anew") from error
+
+
+def _is_damage(error: duckdb.Error, file: Path, *, is_open: bool) -> bool:
+    """True where DuckDB's words are about the file: a bad checksum is told by its base class, not by one of its own."""
+    if isinstance(error, duckdb.SerializationException | duckdb.FatalException | duckdb.InternalException):
+        return True
+    if isinstance(error, duckdb.IOException) and (not is_open or str(file) in str(error)):
+        return True
+    return "Corrupt" in str(error)
+
+
+def _set_aside(file: Path) -> None:
+    """Keep a damaged build file for whoever wants to look at it; the newest one only."""
+    for path in (file, file.with_name(file.name + ".wal")):
+        if path.exists():
+            path.replace(path.with_name(path.name + ".damaged"))
 
 
 @contextlib.contextmanager
