@@ -183,6 +183,7 @@ def _show(settings: Settings, chosen: DemoScenario, batch: list[str]) -> None:
         f"published             version {version['version']}, {settings.published / 'analyst' / 'current.duckdb'}"
     )
     data.print(f"public tier           {settings.published / 'public'}")
+    data.print(f"report                {settings.published / 'public' / 'index.html'}")
     data.print(f"validation report     {settings.published / 'validation' / 'index.html'}")
 
 

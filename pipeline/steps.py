@@ -162,6 +162,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
 
     Months that still wait, because facts have moved on since, are built first: a version never mixes two states.
     """
+    from dashboard.report import write_pages
     from expectations.metrics import check_metrics
     from transforms.refresh import build_month, pending_months, refresh_evaluations
     from warehouse.lake_damage import check_lake
@@ -178,7 +179,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     if rollback is None and in_service(settings) is None:
         for warning in check_metrics(settings):
             log.warning("%s: %d rows break %s", warning.table, warning.rows, warning.rule)
-    published = publish(settings, rollback=rollback)
+    published = publish(settings, rollback=rollback, pages=write_pages)
     if rollback is None:
         progress.note(settings, "publish", facts)
     return published

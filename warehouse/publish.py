@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import duckdb
 
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
@@ -26,6 +28,9 @@ from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
 from warehouse.published import TIERS, Manifest, manifest
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
+
+# Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
+Pages = Callable[[Connection, Path, Path | None], None]
 
 _VERSION = re.compile(r"v?0*([1-9]\d{0,8})")
 
@@ -42,13 +47,18 @@ class Published:
 
 @names_damage
 def publish(
-    settings: Settings, *, force: bool = False, rollback: str | None = None, now: dt.datetime | None = None
+    settings: Settings,
+    *,
+    force: bool = False,
+    rollback: str | None = None,
+    now: dt.datetime | None = None,
+    pages: Pages | None = None,
 ) -> Published:
     """Publish what was built, if it differs from what is published (or ``force``).
 
     ``rollback`` ("v3") publishes the content of an earlier version as a new one; the build stays as it is, and nothing
-    replaces the rolled-back figures until the build changes. Raises UsageError where nothing is built, or where the
-    version asked for is not kept.
+    replaces the rolled-back figures until the build changes. ``pages`` writes the public tier's report. Raises
+    UsageError where nothing is built, or where the version asked for is not kept.
     """
     failpoint("pub.start")
     now = now or dt.datetime.now(dt.UTC)
@@ -65,7 +75,7 @@ def publish(
         standing = _in_service(before, fingerprint)
         if standing is not None and wanted is None and not force:
             return standing
-        return _make(settings, connection, tables, before, fingerprint, wanted, now)
+        return _make(settings, connection, tables, before, fingerprint, wanted, now, pages)
 
 
 def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Published | None:
@@ -112,6 +122,7 @@ def _make(
     fingerprint: str,
     rollback: int | None,
     now: dt.datetime,
+    pages: Pages | None,
 ) -> Published:
     check_versions(settings)
     version = next_version(settings)
@@ -143,6 +154,8 @@ def _make(
     for name, tier in made.items():
         with memory_connection(settings, threads=1) as reader:
             exports.write(reader, tier, is_public=name == "public")
+    if pages is not None:
+        _write_pages(made["public"], current["public"], pages)
     for name, tier in made.items():
         before = current[name]
         tier.prepare_pointers(now, lake, fingerprint, [*(before.versions if before else []), version])
@@ -154,6 +167,21 @@ def _make(
     for tier in made.values():
         collect(tier, keep=settings.published_keep, now=now)
     return Published(version, made["analyst"].database, made["public"].database, True)
+
+
+def _write_pages(tier: Tier, before: Manifest | None, pages: Pages) -> None:
+    """Let ``pages`` write the report of the finished version, whole, under its versioned name."""
+    working = tier.working_folder / "report"
+    working.mkdir()
+    earlier = None if before is None else tier.report_of(before.version)
+    connection = duckdb.connect(str(tier.database), read_only=True)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        pages(connection, working, earlier if earlier is not None and earlier.is_dir() else None)
+    finally:
+        connection.close()
+    failpoint("pub.pages")
+    tier.place_folder(working, tier.report_of(tier.version))
 
 
 def _relations(

@@ -1,7 +1,8 @@
 """The files of published versions: written beside, made durable, renamed whole, pointed to last, collected late.
 
 ``published/<tier>/`` holds vNNNNNN.duckdb, current.duckdb, CURRENT.json and parquet/<table>/vNNNNNN.parquet; the public
-tier csv/ and datapackage.json as well. ``published/.work/`` is where things are made; it is swept at the next start.
+tier csv/, datapackage.json, index.html and report/ as well. ``published/.work/`` is where things are made; it is swept
+at the next start.
 """
 
 from __future__ import annotations
@@ -93,15 +94,40 @@ class Tier:
         made.replace(final)
         sync(final.parent)
 
+    def report_of(self, version: int) -> Path:
+        """Where a version's pages are; this one's or an earlier one's."""
+        return self.folder / ".report" / version_name(version)
+
+    def place_folder(self, made: Path, final: Path) -> None:
+        """Move a finished folder to its final name: every new file complete on disk first, then all visible at once."""
+        folders = [made]
+        for path in sorted(made.rglob("*")):
+            if path.is_dir():
+                folders.append(path)
+            elif path.stat().st_nlink == 1:  # a link is an earlier version's file, which is complete
+                path.chmod(self.mode)
+                sync(path)
+        for folder in reversed(folders):
+            folder.chmod(_FOLDER_MODE[self.name])
+            sync(folder)
+        _make_folder(final.parent, _FOLDER_MODE[self.name])
+        made.replace(final)
+        sync(final.parent)
+
     def prepare_pointers(
         self, now: dt.datetime, lake: Mapping[str, object], source: str, versions: Sequence[int]
     ) -> None:
         """Write everything that will point to this version beside what points to the last one."""
+        raise_floor(self._settings, self.version)
         kept = [one for one in versions if (self.folder / f"{version_name(one)}.duckdb").exists()]
         current = self._beside("current.duckdb")
         current.hardlink_to(self.database)
         if (self.folder / ".csv" / version_name(self.version)).exists():
             self._beside("csv").symlink_to(Path(".csv") / version_name(self.version), target_is_directory=True)
+        report = self.report_of(self.version)
+        if report.exists():
+            self._beside("report").symlink_to(Path(".report") / report.name / "report", target_is_directory=True)
+            self._beside("index.html").hardlink_to(report / "index.html")
         package = self.working_folder / f"{self.name}-datapackage.json"
         if package.exists():
             package.chmod(self.mode)
@@ -117,7 +143,6 @@ class Tier:
             "versions": kept,
             "source": source,
         }
-        raise_floor(self._settings, self.version)
         pointer.write_text(json.dumps(document, indent=1), encoding="utf-8")
         pointer.chmod(0o444)
         sync(pointer)
@@ -146,6 +171,7 @@ def collect(tier: Tier, *, keep: int, now: dt.datetime) -> None:
         *tier.folder.glob("v*.duckdb"),
         *tier.folder.glob("parquet/*/v*.parquet"),
         *tier.folder.glob(".csv/v*"),
+        *tier.folder.glob(".report/v*"),
     ]:
         match = _VERSIONED.fullmatch(path.name)
         if match is None or int(match[1]) >= tier.version or int(match[1]) in newest:

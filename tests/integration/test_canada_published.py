@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -183,3 +184,18 @@ def test_not_provided_and_not_applicable_stay_apart_to_the_public_file(departmen
             wanted = told(channels[channel])
             expected = ("", wanted) if isinstance(wanted, str) else (str(wanted), "value")
             assert found[agency, channel] == expected, (agency, channel)
+
+
+ON_THE_PAGE = {"not_provided": "Not provided", "not_applicable": "Not applicable"}
+ROW = re.compile(r'<tr data-period="([^"]*)" data-channel="([^"]*)">(.*?)</tr>', re.DOTALL)
+
+
+def test_not_provided_and_not_applicable_stay_apart_to_the_page(departments, published, settings):
+    pages = settings.published / "public" / "report" / "en" / "agency"
+    for agency, channels in departments.items():
+        rows = {(period, channel): row for period, channel, row in ROW.findall((pages / f"{agency}.html").read_text())}
+        for channel in CHANNELS:
+            cells = re.findall(r"<td[^>]*><bdi>(.*?)</bdi></td>", rows[YEAR, channel])
+            wanted = told(channels[channel])
+            # Users, visits, completed, declared: the fourth is the department's own word.
+            assert cells[3] == (ON_THE_PAGE[wanted] if isinstance(wanted, str) else f"{wanted:,}"), (agency, channel)

@@ -13,10 +13,17 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
+from dashboard.report import write_pages
 from warehouse.publish import publish
 from warehouse.published import manifest
 
-PUBLISH = "from contracts.settings import Settings; from warehouse.publish import publish; publish(Settings.load())"
+PUBLISH = """
+from contracts.settings import Settings
+from dashboard.report import write_pages
+from warehouse.publish import publish
+publish(Settings.load(), pages=write_pages)
+"""
+VERSION_SAID = "Version <bdi>{}</bdi>"
 READER = """
 import json, sys, time
 import duckdb
@@ -75,11 +82,12 @@ def test_eight_readers_over_fifteen_publications(settings: Settings, build, tmp_
 
 
 @pytest.mark.parametrize(
-    "place", ["pub.file", "pub.fsync", "pub.rename", "pub.pointer_tmp", "pub.pointer", "pub.gc", "pub.file@2"]
+    "place",
+    ["pub.file", "pub.fsync", "pub.rename", "pub.pages", "pub.pointer_tmp", "pub.pointer", "pub.gc", "pub.file@2"],
 )
 def test_a_publication_killed_at_any_step_leaves_the_version_before(settings: Settings, build, look, place: str):
     put(build, 50)
-    publish(settings)
+    publish(settings, pages=write_pages)
     put(build, 60)
     (settings.home / "ALLOW_FAULTPOINTS").touch()
     name, _, count = place.partition("@")
@@ -93,7 +101,8 @@ def test_a_publication_killed_at_any_step_leaves_the_version_before(settings: Se
         found = manifest(settings, tier)
         assert found is not None
         assert found.is_whole()
-    again = publish(settings)
+    assert VERSION_SAID.format(2 if pointed else 1) in (settings.published / "public/report/en/index.html").read_text()
+    again = publish(settings, pages=write_pages)
     assert again.is_new is not pointed
     assert look("SELECT max(active_users), max(vintage) FROM marts.monthly_users") == [(60, 2)]
     # A number once used, even by a publication that died, is not used again, and its leftovers are gone.
@@ -103,7 +112,7 @@ def test_a_publication_killed_at_any_step_leaves_the_version_before(settings: Se
     served = json.loads((folder / "CURRENT.json").read_text())["versions"]
     assert sorted(path.name for path in folder.glob("v*.duckdb")) == [f"v{one:06d}.duckdb" for one in served]
     hidden = {path.name for path in (settings.published / "public").glob(".*")}
-    assert hidden == {".csv"}
+    assert hidden == {".csv", ".report"}
 
 
 def test_a_faultpoint_is_refused_outside_test_homes(settings: Settings, build):
