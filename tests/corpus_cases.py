@@ -1,22 +1,39 @@
-"""The corpus of bad input as cases: its files, and the large ones that are made here. See tests/corpus."""
+"""The corpus of bad input as cases. Each class is a folder of tests/corpus with an ``expected.json``:
+
+``cases``: by file, ``outcome`` (OUTCOMES), ``reason`` where it is refused, ``detail`` where the agency is told more,
+``headers`` and ``key`` of the record, ``as``: fields of an accepted event after normalising.
+``hints``: by reason, what the agency reads of how to mend it, in two languages.
+
+A file is the record's value, byte for byte, but for these:
+
+* ``….pieces.json``: a value too large to lie here, as ``[[text, times], …]``; ``{n}`` in a text counts the times.
+* ``….call.json``: what a caller says to the SDK: ``say`` (its method), ``person`` and ``fields``.
+* ``….batch.json``: how a producer sends records: ``codec``, ``records`` (each in pieces), ``headers``, ``spoil``.
+* ``….transactions.json``: ``[[records, "commit" or "abort"], …]``.
+* ``….volume.json``: many events of one month: see tests/unit/pipeline/test_corpus_volumes.py.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from contracts.event import Known
-from contracts.event_contract import event_contract
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 AGENCY, TOPIC = "tax-north", "egov.events.v1.tax-north"
+# ACC accepted; QUA quarantined; SDK refused before sending; BRK refused by the broker; HALT the partition stops;
+# GAP absent, and counted as a gap.
+OUTCOMES = ("ACC", "QUA", "SDK", "BRK", "HALT", "GAP")
 # What the catalogue knows where the corpus is judged.
 KNOWN = Known(
     {"passport": None, "ended": dt.date(2019, 1, 1)}, {"qom": "province", "kahak": "district"}, frozenset({"t1"})
 )
+Pieces = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -28,15 +45,89 @@ class Case:
     headers: list[tuple[str, bytes | None]] | None
     outcome: str
     detail: str | None = None
+    key: bytes | None = None
+    becomes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file that describes what is done rather than a record, and what is expected of it."""
+
+    name: str
+    document: Any
+    expected: dict[str, Any]
 
 
 def cases() -> Iterator[Case]:
-    """Every file of the corpus, in order of class and file."""
+    """Every record that lies in the corpus, in order of class and file."""
+    yield from _records(large=False)
+
+
+def large_cases() -> Iterator[Case]:
+    """The records that are made of pieces: too large to lie in a repository."""
+    yield from _records(large=True)
+
+
+def described(suffix: str) -> Iterator[Described]:
+    """The files that end in ``.<suffix>.json``: call, batch, transactions or volume."""
+    for folder, name, expected in expectations():
+        if name.endswith(f".{suffix}.json"):
+            document = json.loads((folder / name).read_text(encoding="utf-8"))
+            yield Described(f"{folder.name}/{name}", document, expected)
+
+
+def expectations() -> Iterator[tuple[Path, str, dict[str, Any]]]:
+    """Folder, file and expectation of every case of every class."""
     for folder in sorted(path for path in CORPUS.iterdir() if path.is_dir()):
-        for name, case in json.loads((folder / "expected.json").read_text()).items():
-            headers = [(key, None if value is None else value.encode()) for key, value in case.get("headers", [])]
-            value = None if case.get("null") else (folder / name).read_bytes()
-            yield Case(f"{folder.name}/{name}", value, headers or None, case["outcome"], case.get("detail"))
+        for name, expected in json.loads((folder / "expected.json").read_text(encoding="utf-8"))["cases"].items():
+            yield folder, name, expected
+
+
+def kind_of(name: str) -> str:
+    """``record``, or the kind that a file's name says: pieces, call, batch, transactions or volume."""
+    parts = name.split(".")
+    kinds = ("pieces", "call", "batch", "transactions", "volume")
+    return parts[-2] if len(parts) > 2 and parts[-2] in kinds else "record"
+
+
+def made(pieces: Pieces) -> bytes:
+    """The bytes that pieces describe."""
+    return b"".join(
+        "".join(text.replace("{n}", str(n)) for n in range(times)).encode() if "{n}" in text else text.encode() * times
+        for text, times in pieces
+    )
+
+
+def _records(*, large: bool) -> Iterator[Case]:
+    for folder, name, expected in expectations():
+        kind = kind_of(name)
+        if kind != ("pieces" if large else "record"):
+            continue
+        if expected.get("null"):
+            value = None
+        else:
+            value = made(json.loads((folder / name).read_text("utf-8"))) if large else (folder / name).read_bytes()
+        outcome = "accepted" if expected["outcome"] == "ACC" else expected["reason"]
+        key = expected.get("key")
+        yield Case(
+            f"{folder.name}/{name}",
+            value,
+            headers_of(expected.get("headers", [])) or None,
+            outcome,
+            expected.get("detail"),
+            None if key is None else key.encode(),
+            expected.get("as", {}),
+        )
+
+
+def headers_of(given: Sequence[Sequence[Any]]) -> list[tuple[str, bytes | None]]:
+    """Headers from ``[name, value]``, or ``[name, value, times, length]``: that many, each value that many times."""
+    found: list[tuple[str, bytes | None]] = []
+    for name, value, *more in given:
+        times, length = (*more, 1, 1)[:2]
+        for n in range(times):
+            found.append((name.replace("{n}", str(n)), None if value is None else value.encode() * length))
+    return found
 
 
 def good_event(**data: object) -> dict[str, object]:
@@ -50,44 +141,3 @@ def good_event(**data: object) -> dict[str, object]:
     }
     own = {"transaction_id": "trk-1", "service_id": "passport", "channel": "portal", "outcome": "accepted"}
     return {**event, "data": {**own, **data}}
-
-
-def large_cases() -> Iterator[Case]:
-    """Cases too large to lie in a repository."""
-    good = json.dumps(good_event()).encode()
-    limit = event_contract().max_value_bytes
-    yield Case("wire.size/exactly-256-kib", good.ljust(limit), None, "accepted")
-    yield Case("wire.size/one-byte-above", good.ljust(limit + 1), None, "too_large")
-    yield Case("wire.size/padded", json.dumps(good_event(padding="x" * limit)).encode(), None, "too_large")
-    yield Case("wire.size/10-mb-string", b'"' + b"x" * 10_000_000 + b'"', None, "too_large")
-    yield Case("wire.headers/1000-headers", good, [(f"h{i}", b"x") for i in range(1_000)], "bad_headers")
-    yield Case("wire.headers/1-mb-header", good, [("h", b"x" * 2**20)], "bad_headers")
-    yield Case("json.shape/40-deep", b'{"a":' * 40 + b"1" + b"}" * 40, None, "too_complex")
-    yield Case("json.shape/100-k-deep", b"[" * 100_000 + b"]" * 100_000, None, "too_complex")
-    yield Case("json.shape/5-k-members", json.dumps({f"k{i}": i for i in range(5_000)}).encode(), None, "too_complex")
-    million = json.dumps(dict.fromkeys(map(str, range(1_000_000)), 0)).encode()
-    yield Case("json.shape/1-m-members", million, None, "too_large")
-    yield from _slow_cases(limit - 1_000)
-
-
-def _slow_cases(size: int) -> Iterator[Case]:
-    """Texts of the largest size allowed that once took minutes to judge, or are shaped to."""
-
-    def said(outcome: str, name: str, value: object, **envelope: object) -> Case:
-        event = {**good_event(visit_id=value), **envelope}
-        return Case(f"json.shape/{name}", json.dumps(event, ensure_ascii=False).encode(), None, outcome)
-
-    marks = "a" + "\u0301\u0316" * (size // 4)
-    yield Case("json.shape/unclosed-string", b"[" * 40 + b'"' + b'\\"' * (size // 2), None, "too_complex")
-    yield said("bad_identifier", "almost-an-e-mail", "a@" + "." * size + "@")
-    yield said("bad_identifier", "two-at-signs", "a@" * (size // 2))
-    yield said("bad_identifier", "combining-marks", marks)
-    yield said("bad_identifier", "combining-marks-as-id", "v-1", id=marks)
-    yield said("bad_identifier", "digits-alone", "1" * size)
-    yield said("bad_identifier", "inner-spaces", "0" + " " * size + "1")
-    yield said("bad_time", "long-fraction", "v-1", time="2020-03-21T10:00:00." + "1" * size + "x")
-    yield said("bad_envelope", "long-source", "v-1", source="/agencies/" + "a" * size)
-    yield said("schema_violation", "long-list", [0] * (size // 4))
-    number = json.dumps(good_event(human_steps=7)).encode()
-    yield Case("json.shape/long-whole-number", number.replace(b"7", b"1" * size, 1), None, "bad_number")
-    yield Case("json.shape/long-fraction-number", number.replace(b": 7", b": 0." + b"1" * size), None, "bad_type")

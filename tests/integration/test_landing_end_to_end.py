@@ -3,20 +3,15 @@
 import json
 import os
 import signal
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from corpus_cases import AGENCY, KNOWN, cases
 from kafka import KafkaProducer
 from landing_stage import Stage, await_stopped, ended, topic, visit
 
-from broker.administration import add_agency
 from contracts.settings import Settings
 from landing.drain import land
-from landing.quarantine import counts, rows
 from landing.verify import verify
 from landing.watch import lag, pending
 from warehouse.lake import Lake
@@ -107,56 +102,6 @@ def test_headers_whose_names_are_no_text_set_their_own_records_aside_and_end_no_
     offsets = stage.rows("quarantine", f"""SELECT "offset" FROM t WHERE agency_id = '{agency}'""")
     assert {offset for (offset,) in offsets} == odd
     assert verify(stage.settings).ok
-
-
-def test_a_small_batch_that_unpacks_to_much_is_set_aside_within_bounds(stage: Stage):
-    agency = stage.agency(partitions=1)
-    sizes = {"gzip": 2**22, "snappy": 2**22, "lz4": 2**22, "zstd": 2**25}
-    for codec, size in sizes.items():
-        packed = {"compression.type": codec, "message.max.bytes": 2**27}
-        stage.send(agency, [b"\0" * size, visit(agency, codec)], **packed)
-    peak = 0
-    with stage.start("land", "--json") as landing:
-        assert landing.stdout is not None
-        # Of this one program: what the kernel says of an ended child counts the memory of who started it too.
-        while landing.poll() is None:
-            status = Path(f"/proc/{landing.pid}/status").read_text(encoding="ascii")
-            peak = max(peak, int((status.partition("VmHWM:")[2].split() or ["0"])[0]))
-            time.sleep(0.005)
-        said = landing.stdout.read()
-    assert landing.returncode == 0, said
-    assert sorted(stage.ids(agency)) == sorted(sizes)
-    assert stage.reasons(agency) == ["too_large"] * len(sizes)
-    assert 2**16 < peak < 2**20, "KiB: the program itself, and less than a gigabyte"
-
-
-def test_the_corpus_ends_in_the_lake_or_in_quarantine_and_stops_nothing(stage: Stage):
-    agency = AGENCY
-    add_agency(stage.settings, agency, partitions=1)
-    stage.agencies.append(agency)
-    expected: Counter[str] = Counter()
-    values = []
-    for case in cases():
-        values.append((case.value, case.headers))
-        expected[case.outcome] += 1
-    stage.send(agency, [*values, visit(agency, "last")])
-    landed = land(stage.settings, known=KNOWN)
-    accepted = expected.pop("accepted")
-    assert "last" in stage.ids(agency)
-    assert len(stage.ids(agency)) == accepted + 1
-    assert Counter(stage.reasons(agency)) == expected
-    assert landed.security["pii_leak"] == expected["pii_leak"]
-    assert landed.security["source_mismatch"] == expected["source_mismatch"]
-    assert verify(stage.settings).ok
-    found = {row["reason_code"]: row["count"] for row in counts(stage.settings) if row["agency_id"] == agency}
-    assert found == dict(expected)
-    shown = rows(stage.settings, reason="pii_leak", agency=agency)
-    assert len(shown) == expected["pii_leak"]
-    assert not any("0012345679" in json.dumps(row, default=str) for row in shown)
-    assert all(row["what"]["fa"] and row["fix"]["en"] for row in shown)
-    code, out, _ = stage.run("quarantine", "show", "--reason", "tombstone", "--agency", agency, "--json")
-    assert code == 0
-    assert json.loads(out)[0]["reason_code"] == "tombstone"
 
 
 def test_small_files_are_merged_and_every_proof_still_holds(stage: Stage):

@@ -100,7 +100,7 @@ def test_a_killed_backup_is_none_or_whole_and_the_next_is_whole(home: Settings, 
     if moments:
         assert again.copied_files == 0
     check(home, folder)
-    assert not [path for path in folder.rglob(".*draft*")]
+    assert not list(folder.rglob(".*draft*"))
     lost(home)
     home.platform_key_file.unlink()
     restore(home, folder, keys_folder=tmp_path / "keys")
