@@ -11,8 +11,11 @@ import importlib
 import importlib.util
 import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ INVARIANTS = {
     "I12": "loud: a halt has a name, a non-zero exit and a runbook line",
 }
 ALL = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9")
-MODULES = ("landing", "damage", "transforms", "publishing", "broker", "topics", "airflow", "clock")
+MODULES = ("landing", "damage", "transforms", "publishing", "broker", "topics", "replicas", "airflow", "clock")
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,22 @@ def _has_airflow() -> bool:
     return importlib.util.find_spec("airflow") is not None
 
 
+@cache
+def _may_mount() -> bool:
+    """Root alone is not enough in a container: try it."""
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "mizan-faults", folder], capture_output=True, check=False
+        )
+        if mounted.returncode == 0:
+            subprocess.run(["umount", folder], capture_output=True, check=True)
+        return mounted.returncode == 0
+
+
 # What a row may need, and whether this machine has it.
 NEEDS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
+    "tmpfs": lambda: shutil.which("mount") is not None and _may_mount(),
     "strace": lambda: shutil.which("strace") is not None,
     "faketime": lambda: shutil.which("faketime") is not None,
     "airflow": _has_airflow,
