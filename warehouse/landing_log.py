@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 from deltalake import Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from contracts.errors import Fenced, Halted, UsageError
+from contracts.errors import Fenced, Halted, MizanError, UsageError
 from warehouse.connection import Connection
 from warehouse.durable import sha256, sync
 from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
@@ -131,9 +132,15 @@ def write_file(
     path, draft = folder / name, folder / f"{name}.draft"
     # The path is our own; COPY takes no parameter there.
     target = str(draft).replace("'", "''")
-    connection.execute(
-        f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-    )
+    try:
+        connection.execute(
+            f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
+    except duckdb.IOException as error:
+        if str(draft) not in str(error):
+            raise  # the trouble is in what was read
+        draft.unlink(missing_ok=True)  # on a full disk the room is wanted
+        raise MizanError(f"{snapshot.name}/{name} cannot be written: {error}", hint="nothing was committed") from error
     metadata = pq.read_metadata(draft)
     if metadata.num_rows == 0:
         draft.unlink()
@@ -241,8 +248,13 @@ def live_files(snapshot: Snapshot) -> dict[str, int]:
 def check_files(snapshot: Snapshot) -> None:
     """Raise Halted where a file of the loaded version is not there, or not of the size that was committed.
 
+    So too where a log entry is empty, as a power cut may leave it: the library takes that for a commit of nothing.
     Looks at the folder alone, some microseconds a file; `mizan verify` reads the files and names the offsets.
     """
+    for entry in (local_folder(snapshot) / "_delta_log").glob("*.json"):
+        if entry.stat().st_size == 0:
+            where = f"{snapshot.name}/_delta_log/{entry.name} is empty"
+            raise Halted("LAKE_LOG_DAMAGED", where, hint="mizan verify; see docs/runbooks/halts.md")
     folder, actions = local_folder(snapshot), snapshot.handle.get_add_actions(flatten=True)
     for path, size in zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True):
         try:

@@ -93,6 +93,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "tmpfs": lambda: shutil.which("mount") is not None and _may_mount(),
     "strace": lambda: shutil.which("strace") is not None,
     "faketime": lambda: shutil.which("faketime") is not None,
+    "C compiler": lambda: shutil.which("cc") is not None,
     "airflow": _has_airflow,
     "three brokers": lambda: shutil.which("java") is not None,
 }
