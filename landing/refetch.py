@@ -73,9 +73,10 @@ def refetch(settings: Settings) -> Refetched:
     lake = Lake(settings)
     done: dict[str, tuple[str, ...]] = {}
     kept: dict[str, str] = {}
+    looked_at: dict[str, bool] = {}
     while True:
         events = open_table(lake, "events")
-        log = _Log(events, list(commits(lake, "events")))
+        log = _Log(events, list(commits(lake, "events")), looked_at)
         # Oldest first: a later batch's duplicates are those whose first row is in the lake again by then.
         waiting = [path for path in log.damaged() if path not in kept]
         if not waiting:
@@ -90,7 +91,8 @@ def refetch(settings: Settings) -> Refetched:
 class _Log:
     """The commits of ``events``, by the files they wrote."""
 
-    def __init__(self, events: Snapshot, landings: Sequence[LandedCommit]) -> None:
+    def __init__(self, events: Snapshot, landings: Sequence[LandedCommit], looked_at: dict[str, bool]) -> None:
+        self._looked_at = looked_at  # each file is read once, however many are lost
         self.folder = local_folder(events)
         self.live = live_files(events)
         self.landings = landings
@@ -103,7 +105,9 @@ class _Log:
 
     def is_whole(self, path: str) -> bool:
         """True where the file is there as it was committed."""
-        return not damage(self.folder / path, self.noted[path])
+        if path not in self._looked_at:
+            self._looked_at[path] = not damage(self.folder / path, self.noted[path])
+        return self._looked_at[path]
 
     def origins(self, path: str) -> list[LandedCommit]:
         """The landings and replays whose rows a file holds, oldest first."""

@@ -104,6 +104,29 @@ class Stage:
         return [reason for reason, of in rows if of == agency]
 
 
+def delete_topic(stage: Stage, agency: str) -> None:
+    """Delete an agency's topic and wait until it is gone."""
+    admin = KafkaAdminClient(**stage.settings.kafka_admin().for_kafka_python())
+    admin.delete_topics([topic(agency)])
+    deadline = time.monotonic() + 20
+    while topic(agency) in admin.list_topics():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    admin.close()
+
+
+def make_topic(stage: Stage, agency: str, partitions: int = 1) -> None:
+    """Give an agency a topic again, which the broker may refuse until the old one is gone from its disk."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            add_agency(stage.settings, agency, partitions=partitions)
+            return
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
 def topic(agency: str) -> str:
     return f"egov.events.v1.{agency}"
 
