@@ -20,6 +20,7 @@ MODULES = (
     "console.build",
     "console.pipeline",
     "console.publishing",
+    "console.dashboard",
     "console.months",
     "console.demo",
     "console.provenance",

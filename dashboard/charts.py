@@ -84,7 +84,8 @@ def _text(middle: float, level: float, text: str) -> str:
 def _month(middle: float, name: str) -> str:
     """A month's name over two lines: name, year."""
     first, _, second = name.partition(" ")
-    return _text(middle, HEIGHT - _BOTTOM + 16, first) + _text(middle, HEIGHT - _BOTTOM + 32, second)
+    lines = _text(middle, HEIGHT - _BOTTOM + 16, first) + _text(middle, HEIGHT - _BOTTOM + 32, second)
+    return f'<g class="month">{lines}</g>'
 
 
 def _figure(parts: Sequence[str], title: str) -> Markup:

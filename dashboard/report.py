@@ -7,6 +7,7 @@ linked from the version before, so that a version costs what is new in it.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import json
@@ -108,6 +109,7 @@ class _Site:
                 w=self.words,
                 t=self.words.phrase,
                 css=_style(),
+                css_digest=base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode(),
                 min_cell=self.min_cell,
                 front=fronts[language],
                 root=root,
