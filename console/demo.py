@@ -30,6 +30,7 @@ DAGS = frozenset(
         "sync_catalogue",
         "evaluate_agencies",
         "maintain_lake",
+        "replay_quarantine",
     }
 )
 SETTLE_SECONDS = 420.0
