@@ -121,6 +121,7 @@ class Cluster:
         self._trouble = str(error.str())
 
     def _no_answer(self, error: KafkaException) -> TryAgain:
+        self._admin.poll(0)  # hands over what the connection's own threads know: a refused login, a bad certificate
         said = error.args[0].str() if error.args else str(error)
         reason = self._trouble or said
         return TryAgain(f"no answer from Kafka at {self._login.bootstrap_servers} as {self._login.username}: {reason}")

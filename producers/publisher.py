@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import time
 from types import TracebackType
 from typing import Any
@@ -138,6 +139,12 @@ def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
             except KafkaTimeoutError as error:
                 if watch.refused:
                     raise _refused(login) from None
+                trouble = _certificate_trouble(login)
+                if trouble is not None:
+                    raise TryAgain(
+                        f"the certificate of Kafka at {login.bootstrap_servers} cannot be trusted: {trouble}",
+                        hint="expired: the platform renews it; self-signed: is ca.pem of the bundle the newest?",
+                    ) from None
                 wait = deadline - time.monotonic()
                 if wait <= 0.5:
                     raise _silent(login) from error
@@ -164,6 +171,25 @@ def _await_listener(login: KafkaLogin, deadline: float) -> None:
         if time.monotonic() + _PAUSE_SECONDS >= deadline:
             raise _silent(login)
         time.sleep(_PAUSE_SECONDS)
+
+
+def _certificate_trouble(login: KafkaLogin) -> str | None:
+    """What is wrong with the certificate that is shown to us; the client says 'timeout' for that too."""
+    if not login.security_protocol.endswith("SSL"):
+        return None
+    context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
+    for address in login.bootstrap_servers.split(","):
+        host, _, port = address.strip().rpartition(":")
+        name = host.strip("[]")
+        try:
+            with socket.create_connection((name, int(port)), _FIRST_TRY_SECONDS) as plain:
+                context.wrap_socket(plain, server_hostname=name).close()
+            return None
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message
+        except OSError:
+            continue
+    return None
 
 
 def _silent(login: KafkaLogin) -> TryAgain:

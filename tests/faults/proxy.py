@@ -89,6 +89,10 @@ class FaultProxy:
         """A healthy network for whoever is still connected, and for whoever connects."""
         self._do(self._set("", 0.0)).result()
 
+    def present(self, certificate: Path) -> None:
+        """Show this certificate to whoever connects from now on."""
+        self._inward.load_cert_chain(certificate)
+
     def lose_acknowledgements(self, count: int) -> None:
         """Forward the next PRODUCE requests, and instead of each of ``count`` responses cut the connection."""
         self._losing = count

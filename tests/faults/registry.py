@@ -36,7 +36,7 @@ INVARIANTS = {
     "I12": "loud: a halt has a name, a non-zero exit and a runbook line",
 }
 ALL = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9")
-MODULES = ("landing", "damage", "transforms", "publishing", "broker", "topics", "replicas", "airflow", "clock")
+MODULES = ("landing", "damage", "gate", "transforms", "publishing", "broker", "topics", "replicas", "airflow", "clock")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from contracts.errors import TryAgain
+from contracts.errors import MizanError, TryAgain
 from producers import Agency
 
 
@@ -49,4 +49,8 @@ def main(bundle: Path, spool: Path, file: Path, rate: float, seconds: float) -> 
 
 if __name__ == "__main__":
     paths = [Path(argument) for argument in sys.argv[1:4]]
-    sys.exit(main(paths[0], paths[1], paths[2], float(sys.argv[4]), float(sys.argv[5])))
+    try:
+        sys.exit(main(paths[0], paths[1], paths[2], float(sys.argv[4]), float(sys.argv[5])))
+    except MizanError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
