@@ -4,6 +4,12 @@
 to ``var/bench/month_build.jsonl``. The baseline is what the month needs at the very least: one COUNT(DISTINCT pid)
 over the same lake files, in DuckDB, in the same run. CPU seconds are those of the measuring process, all its threads
 included; each measurement is a process of its own, so that its peak memory is its own.
+
+Persons, agencies, services, channels and places are drawn at random, so that hardly any two events share them: the
+worst case for counting persons in many scopes. ``facts`` brings the whole lake into the facts, ``month`` computes the
+month from them, ``months`` all others that wait. ``minute`` is ten thousand events of known persons in the month's
+last minute: facts, and every month and period that they touch; a run with fewer ``--events`` shows what history adds
+to it. ``late_events`` are strewn over the past and meet transactions and visits that are there already: facts alone.
 """
 
 import argparse
@@ -17,11 +23,11 @@ import time
 from pathlib import Path
 
 AGENCIES, SERVICES, USERS_PER_EVENT = 54, 651, 0.2
-BATCH = 1_000_000
+BATCH, A_MINUTE = 1_000_000, 10_000
 # Farvardin 1399 in UTC; every tenth event is of the months before, so that first-seen months differ.
 MONTH, STARTS, DAYS = "1399-01", "2020-03-19 20:30:00+00", 31
 ROWS = Path("var") / "bench" / "month_build.jsonl"
-MEASUREMENTS = ("lake", "count_distinct", "facts", "month", "late_events", "month_again")
+MEASUREMENTS = ("lake", "count_distinct", "facts", "month", "months", "minute", "late_events", "month_again")
 
 
 def main() -> None:
@@ -87,8 +93,13 @@ def judge(lake: object, batches: "list[str]", moment: object) -> None:
     lake.append("verdicts", rows)  # type: ignore[attr-defined]
 
 
-def append(lake: object, settings: object, batch_id: str, first: int, count: int, events: int) -> None:
-    """``count`` events from number ``first`` on: two thirds transactions, one third visits."""
+def append(
+    lake: object, settings: object, batch_id: str, first: int, count: int, events: int, *, is_minute: bool = False
+) -> None:
+    """``count`` events from number ``first`` on: two thirds transactions, one third visits, landed as they happened.
+
+    Every tenth comes sixty days late; those of a minute are all of the month's last one, under names of their own.
+    """
     from deltalake import write_deltalake
 
     from contracts.lake_tables import lake_tables
@@ -96,20 +107,25 @@ def append(lake: object, settings: object, batch_id: str, first: int, count: int
     from warehouse.lake import arrow_schema
 
     people = max(1, int(events * USERS_PER_EVENT))
+    seconds, names = DAYS * 86400, "m" if is_minute else ""
+    # Minute by minute, give or take half an hour.
+    at = f"greatest(0, least({seconds - 1}, i * {seconds} // {events} + hash(i, 3)::HUGEINT % 3600 - 1800))"
+    late = "CASE WHEN hash(i, 4) % 10 = 0 THEN INTERVAL 60 DAY ELSE INTERVAL 0 DAY END"
+    if is_minute:
+        at, late = f"{seconds - 60} + hash(i, 3)::HUGEINT % 60", "INTERVAL 0 DAY"
     given = {
         "event_id": "'e-' || md5(i::VARCHAR)",
         "source": f"'/agencies/agency-' || (hash(i, 1) % {AGENCIES})",
         "agency_id": f"'agency-' || (hash(i, 1) % {AGENCIES})",
         "event_type": """CASE hash(i, 2) % 3 WHEN 0 THEN 'ir.egov.visit.recorded.v1'
             WHEN 1 THEN 'ir.egov.transaction.received.v1' ELSE 'ir.egov.transaction.completed.v1' END""",
-        "occurred_at": f"""TIMESTAMPTZ '{STARTS}' + to_seconds((hash(i, 3) % {DAYS * 86400})::BIGINT)
-            - CASE WHEN hash(i, 4) % 10 = 0 THEN INTERVAL 60 DAY ELSE INTERVAL 0 DAY END""",
-        "transaction_id": f"CASE WHEN hash(i, 2) % 3 > 0 THEN 't-' || (hash(i, 5) % {events}) END",
+        "occurred_at": f"TIMESTAMPTZ '{STARTS}' + to_seconds(({at})::BIGINT) - {late}",
+        "transaction_id": f"CASE WHEN hash(i, 2) % 3 > 0 THEN '{names}t-' || (hash(i, 5) % {events}) END",
         "service_id": f"CASE WHEN hash(i, 2) % 3 > 0 THEN 's-' || (hash(i, 6) % {SERVICES}) END",
         "channel": """list_extract(['portal', 'mobile_app', 'counter_office', 'service_desk', 'national_window',
             'phone', 'paper', 'other'], 1 + (hash(i, 7) % 8)::INTEGER)""",
         "pid": f"unhex(md5((hash(i, 8) % {people})::VARCHAR))",
-        "visit_id": f"CASE WHEN hash(i, 2) % 3 = 0 THEN 'v-' || (hash(i, 9) % {events}) END",
+        "visit_id": f"CASE WHEN hash(i, 2) % 3 = 0 THEN '{names}v-' || (hash(i, 9) % {events}) END",
         "province": "CASE WHEN hash(i, 10) % 4 > 0 THEN 'province-' || (hash(i, 11) % 31) END",
         "district": "CASE WHEN hash(i, 10) % 4 > 1 THEN 'district-' || (hash(i, 12) % 400) END",
         "outcome": """CASE WHEN hash(i, 2) % 3 = 2 THEN
@@ -145,9 +161,10 @@ def measure(name: str, events: int) -> "dict[str, object]":
         fill_lake(str(settings.home), events)
         return {}
     lake = Lake(settings)
-    if name == "late_events":
-        append(lake, settings, "late", events, max(1, events // 1000), events)
-        judge(lake, ["late"], dt.datetime.now(dt.UTC))
+    batch = {"late_events": max(1, events // 1000), "minute": A_MINUTE}.get(name)
+    if batch is not None:
+        append(lake, settings, name, events, batch, events, is_minute=name == "minute")
+        judge(lake, [name], dt.datetime.now(dt.UTC))
     wall, cpu = time.perf_counter(), time.process_time()
     if name == "count_distinct":
         with memory_connection(settings) as connection:
@@ -155,13 +172,17 @@ def measure(name: str, events: int) -> "dict[str, object]":
             connection.execute("SELECT COUNT(DISTINCT pid) FROM lnd_events").fetchall()
     else:
         with build_connection(settings) as connection:
-            if name in ("facts", "late_events"):
+            if name == "minute":
+                refresh.compute(connection, sorted(refresh.update_facts(connection, lake, current(settings))))
+            elif name == "months":
+                refresh.compute(connection, refresh.pending(connection))
+            elif name in ("facts", "late_events"):
                 refresh.update_facts(connection, lake, current(settings))
             else:
                 refresh.months.refresh_month(connection, parse_month(MONTH))
     return {
         "measurement": name,
-        "events": max(1, events // 1000) if name == "late_events" else events,
+        "events": batch or events,
         "seconds": round(time.perf_counter() - wall, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -8,6 +8,7 @@ and every month that a fact left or entered is noted in ops_pending_months.
 from __future__ import annotations
 
 from contracts.reporting_time import CALENDARS
+from transforms import cells
 from transforms.changes import Change, count, keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
@@ -18,10 +19,7 @@ _TOUCHED = {
     "fct_transactions": "agency_id, transaction_id",
     "fct_visits": "visit_id",
     "fct_sessions": "agency_id, user_no, channel",
-    "fct_user_first": "user_no",
 }
-# The number that an additive fact adds up.
-_ADDITIVE = {"fct_activity": "events", "fct_user_activity": "events", "fct_new_users": "users"}
 
 
 def apply(connection: Connection, change: Change) -> None:
@@ -33,7 +31,10 @@ def apply(connection: Connection, change: Change) -> None:
             _replace_touched(connection, _fact(name), change, events=_EVENTS_OF[name])
         for name in ("fct_activity", "fct_user_activity"):
             _add_change(connection, _fact(name), change)
-        _follow_first_months(connection, change)
+        if change.fresh:
+            cells.build(connection)
+        else:
+            cells.follow(connection)
         _follow_spans(connection, change)
         _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {_CHANGED}")  # noqa: S608 our own names
     if change.declarations:
@@ -64,11 +65,6 @@ def _keep_closure(connection: Connection, change: Change) -> None:
     """touched_<fact>: what the change reached; chg_closure: all counted events of these, from the lake."""
     for name, condition in _EVENTS_OF.items():
         keep(connection, f"touched_{name}", f"SELECT DISTINCT {_TOUCHED[name]} FROM {_CHANGED} WHERE {condition}")  # noqa: S608 our own names
-    keep(
-        connection,
-        "touched_fct_user_first",
-        f"SELECT DISTINCT user_no FROM {_CHANGED} WHERE user_no IS NOT NULL",  # noqa: S608 our own names
-    )
     if change.fresh:
         return
     counted = models("staging")["stg_counted"].query
@@ -103,8 +99,9 @@ def _replace_touched(connection: Connection, fact: Model, change: Change, events
         f"SELECT e.* FROM chg_closure AS e SEMI JOIN {touched} USING ({found_by}) WHERE {events}",  # noqa: S608 our own names
     )
     _swap_rows(connection, fact, f'SELECT f.* FROM "{fact.table}" AS f SEMI JOIN {touched} USING ({found_by})')  # noqa: S608
-    for rows in ("chg_gone", "chg_come"):
-        _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM {rows}")  # noqa: S608 our own names
+    for side in ("gone", "come"):
+        keep(connection, f"{side}_{fact.name}", f"SELECT * FROM chg_{side}")  # noqa: S608 our own names
+        _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM chg_{side}")  # noqa: S608 our own names
 
 
 def _swap_rows(connection: Connection, fact: Model, before: str) -> None:
@@ -126,63 +123,18 @@ def _add_change(connection: Connection, fact: Model, change: Change) -> None:
         return
     keep(connection, "chg_delta", fact.selection)
     point(connection, "stg_events", "SELECT * FROM chg_removed")
-    number = _ADDITIVE[fact.name]
     connection.execute(
-        f"INSERT INTO chg_delta SELECT * REPLACE (-{number} AS {number}) FROM ({fact.selection})"  # noqa: S608 our own query
+        f"INSERT INTO chg_delta SELECT * REPLACE (-events AS events) FROM ({fact.selection})"  # noqa: S608 our own query
     )
-    _merge_delta(connection, fact)
-
-
-def _merge_delta(connection: Connection, fact: Model) -> None:
-    """Add chg_delta to an additive fact, row by row; keys may be NULL (no province, no service)."""
-    number = _ADDITIVE[fact.name]
-    names = [f'"{name}"' for name in fact.physical if name != number]
-    keys = ", ".join(names)
-    same = " AND ".join(f"f.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
-    keep(
-        connection,
-        "chg_net",
-        f"SELECT {keys}, SUM({number})::BIGINT AS {number} FROM chg_delta GROUP BY {keys} HAVING SUM({number}) <> 0",  # noqa: S608 our own names
-    )
-    keep(
-        connection,
-        "chg_merged",
-        f"""SELECT d.* REPLACE (d.{number} + COALESCE(f.{number}, 0) AS {number})
-        FROM chg_net AS d LEFT JOIN "{fact.table}" AS f ON {same}""",  # noqa: S608 our own names
-    )
-    connection.execute(f'DELETE FROM "{fact.table}" AS f USING chg_net AS d WHERE {same}')  # noqa: S608 our own names
-    connection.execute(f'INSERT INTO "{fact.table}" BY NAME SELECT * FROM chg_merged WHERE {number} <> 0')  # noqa: S608 our own names
-
-
-def _follow_first_months(connection: Connection, change: Change) -> None:
-    """Each touched person's first months; from the earliest change on the registered users differ."""
-    first, new = _fact("fct_user_first"), _fact("fct_new_users")
-    if change.fresh:
-        point(connection, "stg_user_activity", "SELECT * FROM fct_user_activity")
-        connection.execute(f'INSERT INTO "{first.table}" {first.selection}')
-        point(connection, "stg_user_first", "SELECT * FROM fct_user_first")
-        connection.execute(f'INSERT INTO "{new.table}" {new.selection}')
-        return
-    touched = "SEMI JOIN touched_fct_user_first USING (user_no)"
-    point(connection, "stg_user_activity", f"SELECT a.* FROM fct_user_activity AS a {touched}")  # noqa: S608 as above
-    _swap_rows(connection, first, f"SELECT f.* FROM fct_user_first AS f {touched}")  # noqa: S608 as above
-    point(connection, "stg_user_first", "SELECT * FROM chg_come")
-    keep(connection, "chg_delta", new.selection)
-    point(connection, "stg_user_first", "SELECT * FROM chg_gone")
-    connection.execute(f"INSERT INTO chg_delta SELECT * REPLACE (-users AS users) FROM ({new.selection})")  # noqa: S608
-    # A person who moved from one month to another changes the stock between the two; one who came or went, for good.
-    keep(
-        connection,
-        "chg_stock",
-        """SELECT scope, scope_id,
-            LEAST(g.jalali_no, c.jalali_no) AS jalali_from, LEAST(g.gregorian_no, c.gregorian_no) AS gregorian_from,
-            CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
-                THEN GREATEST(g.jalali_no, c.jalali_no) END AS jalali_to,
-            CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
-                THEN GREATEST(g.gregorian_no, c.gregorian_no) END AS gregorian_to
-        FROM chg_gone AS g FULL JOIN chg_come AS c USING (scope, scope_id, channel, user_no)""",
-    )
-    _merge_delta(connection, new)
+    cells.merge_delta(connection, fact, "chg_delta")
+    columns = ", ".join(f'"{name}"' for name in fact.physical)
+    if fact.name == "fct_activity":
+        # Its events add up: what came less what went is all that a count needs.
+        keep(connection, f"come_{fact.name}", f"SELECT {columns} FROM chg_net")  # noqa: S608 our own names
+        keep(connection, f"gone_{fact.name}", f"SELECT {columns} FROM chg_net LIMIT 0")  # noqa: S608 our own names
+    else:
+        keep(connection, f"come_{fact.name}", f"SELECT {columns} FROM chg_merged WHERE is_new")  # noqa: S608 our own names
+        keep(connection, f"gone_{fact.name}", f"SELECT {columns} FROM chg_merged WHERE events = 0")  # noqa: S608 as above
 
 
 def _follow_spans(connection: Connection, change: Change) -> None:
@@ -237,6 +189,7 @@ def _follow_declarations(connection: Connection) -> None:
             UNION ALL (SELECT * FROM fct_declared_cells EXCEPT SELECT * FROM chg_before)
         )
     """)
+    cells.follow_ranges(connection)
 
 
 def _follow_inquiries(connection: Connection, change: Change) -> None:

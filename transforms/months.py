@@ -106,7 +106,7 @@ def _ask_for(connection: Connection, months: Iterable[Month]) -> None:
 
 
 def _periods(connection: Connection, calendar: str, periods: Sequence[str] | None) -> None:
-    """Replace the named periods of a calendar; None: all that are noted. Those with the same busy months share them."""
+    """Replace the named periods of a calendar; None: all that are noted."""
     keep(
         connection,
         "chg_periods",
@@ -120,37 +120,20 @@ def _periods(connection: Connection, calendar: str, periods: Sequence[str] | Non
         connection,
         "run_periods",
         """
-        WITH busy AS (
-            SELECT DISTINCT 'jalali' AS calendar, jalali_no AS month_no FROM fct_activity
-            UNION SELECT DISTINCT 'gregorian' AS calendar, gregorian_no AS month_no FROM fct_activity
-        ), asked AS (
+        WITH asked AS (
             SELECT calendar, period, first_no, last_no FROM dim_period
             UNION SELECT calendar, period, first_no, last_no FROM fct_declared_cells WHERE first_no < last_no
-        ), timed AS (
-            SELECT
-                a.calendar, a.period, a.first_no, a.last_no, f.month_start,
-                (l.month_start + l.days - f.month_start)::INTEGER AS days,
-                MIN(b.month_no) AS first_busy, MAX(b.month_no) AS last_busy
-            FROM asked AS a
-            JOIN chg_periods USING (period)
-            JOIN dim_month AS f ON f.calendar = a.calendar AND f.month_no = a.first_no
-            JOIN dim_month AS l ON l.calendar = a.calendar AND l.month_no = a.last_no
-            LEFT JOIN busy AS b ON b.calendar = a.calendar AND b.month_no BETWEEN a.first_no AND a.last_no
-            GROUP BY ALL
         )
         SELECT
-            *,
-            CASE WHEN first_busy IS NOT NULL THEN DENSE_RANK() OVER (ORDER BY first_busy, last_busy) END AS window_no
-        FROM timed
+            a.calendar, a.period, a.first_no, a.last_no, f.month_start,
+            (l.month_start + l.days - f.month_start)::INTEGER AS days
+        FROM asked AS a
+        JOIN chg_periods USING (period)
+        JOIN dim_month AS f ON f.calendar = a.calendar AND f.month_no = a.first_no
+        JOIN dim_month AS l ON l.calendar = a.calendar AND l.month_no = a.last_no
         """,
     )
     connection.execute("DELETE FROM run_periods WHERE calendar <> $calendar", {"calendar": calendar})
-    keep(
-        connection,
-        "run_windows",
-        """SELECT DISTINCT window_no, first_busy AS first_no, last_busy AS last_no
-        FROM run_periods WHERE window_no IS NOT NULL""",
-    )
     for model in _by_period():
         _replace_rows(connection, model, calendar, "period IN (SELECT period FROM chg_periods)")
     connection.execute(

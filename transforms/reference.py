@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from contracts.reporting_time import CALENDARS, Month, Period, all_months, day_start, enclosing_periods
+from contracts.vocabularies import codes
 from transforms.model import Model, models
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
 Row = Mapping[str, Any]
 Run = tuple[str, dt.date, dt.date, str]  # what, first day, day after the last, to what it belongs
+_ALL_CHANNELS = 15  # the bit of all channels in a mark, see stg_told
 EVER, NEVER = dt.date(1, 1, 1), dt.date(9999, 12, 31)
 
 
@@ -58,10 +60,13 @@ def month_of_number(calendar: str, number: int) -> Month:
 
 
 def load_calendar(connection: Connection) -> None:
-    """Fill dim_month, dim_day and dim_period, once per build file."""
+    """Fill dim_month, dim_day and dim_period, and dim_channel, once per build file."""
     if connection.execute("SELECT COUNT(*) FROM dim_month").fetchall() == [(0,)]:
         for name, table in _calendar_tables().items():
             _append(connection, name, table)
+        rows = [{"channel": code, "bit": 1 << place} for place, code in enumerate(codes("channel"))]
+        assert len(rows) < _ALL_CHANNELS, "a mark has sixteen bits"
+        fill(connection, models("dimensions")["dim_channel"], [*rows, {"channel": "all", "bit": 1 << _ALL_CHANNELS}])
 
 
 @cache

@@ -10,17 +10,9 @@
 -- Leaves out   tests, retracted events, repeated completions
 -- Not          mixed with declared: that is the agency's own word for the month; a month with a declaration alone has a
 --              row whose event measures are not provided
-WITH transactions AS (
+WITH durations AS (
     SELECT
         m.month_no,
-        a.*
-    FROM fct_transactions AS a
-    INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN a.jalali_no ELSE a.gregorian_no END
-),
-
-by_person AS (
-    SELECT
-        month_no,
         CASE
             WHEN GROUPING(province) = 0 THEN 'province'
             WHEN GROUPING(county) = 0 THEN 'county'
@@ -40,91 +32,25 @@ by_person AS (
             ELSE 'IR'
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        user_no,
-        COUNT(*) FILTER (WHERE kind = 'received') AS received,
-        COUNT(*) FILTER (WHERE kind = 'completed') AS completed,
-        COUNT(*) FILTER (WHERE kind = 'completed' AND outcome = 'accepted') AS accepted,
-        COUNT(*) FILTER (WHERE kind = 'completed' AND outcome = 'rejected') AS rejected,
-        COUNT(*) FILTER (WHERE kind = 'completed' AND duration_seconds IS NOT NULL) AS timed
-    FROM transactions
+        QUANTILE_CONT(t.duration_seconds, [0.5, 0.9]) AS percentiles
+    FROM fct_transactions AS t
+    INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN t.jalali_no ELSE t.gregorian_no END
+    WHERE t.kind = 'completed' AND t.duration_seconds IS NOT NULL
     GROUP BY GROUPING SETS (
-        (month_no, user_no),
-        (month_no, user_no, channel),
-        (month_no, user_no, province),
-        (month_no, user_no, province, channel),
-        (month_no, user_no, county),
-        (month_no, user_no, county, channel),
-        (month_no, user_no, district),
-        (month_no, user_no, district, channel),
-        (month_no, user_no, ministry_id),
-        (month_no, user_no, ministry_id, channel),
-        (month_no, user_no, agency_id),
-        (month_no, user_no, agency_id, channel),
-        (month_no, user_no, service_id),
-        (month_no, user_no, service_id, channel)
-    )
-),
-
-totals AS (
-    SELECT
-        month_no,
-        scope,
-        scope_id,
-        channel,
-        SUM(received) AS received,
-        COUNT(user_no) FILTER (WHERE received > 0) AS received_keys,
-        SUM(completed) AS completed,
-        COUNT(user_no) FILTER (WHERE completed > 0) AS completed_keys,
-        SUM(accepted) AS accepted,
-        COUNT(user_no) FILTER (WHERE accepted > 0) AS accepted_keys,
-        SUM(rejected) AS rejected,
-        SUM(timed) AS timed,
-        COUNT(user_no) FILTER (WHERE timed > 0) AS timed_keys
-    FROM by_person
-    WHERE scope_id IS NOT NULL
-    GROUP BY month_no, scope, scope_id, channel
-),
-
-durations AS (
-    SELECT
-        month_no,
-        CASE
-            WHEN GROUPING(province) = 0 THEN 'province'
-            WHEN GROUPING(county) = 0 THEN 'county'
-            WHEN GROUPING(district) = 0 THEN 'district'
-            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
-            WHEN GROUPING(agency_id) = 0 THEN 'agency'
-            WHEN GROUPING(service_id) = 0 THEN 'service'
-            ELSE 'national'
-        END AS scope,
-        CASE
-            WHEN GROUPING(province) = 0 THEN province
-            WHEN GROUPING(county) = 0 THEN county
-            WHEN GROUPING(district) = 0 THEN district
-            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
-            WHEN GROUPING(agency_id) = 0 THEN agency_id
-            WHEN GROUPING(service_id) = 0 THEN service_id
-            ELSE 'IR'
-        END AS scope_id,
-        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        QUANTILE_CONT(duration_seconds, [0.5, 0.9]) AS percentiles
-    FROM transactions
-    WHERE kind = 'completed' AND duration_seconds IS NOT NULL
-    GROUP BY GROUPING SETS (
-        (month_no),
-        (month_no, channel),
-        (month_no, province),
-        (month_no, province, channel),
-        (month_no, county),
-        (month_no, county, channel),
-        (month_no, district),
-        (month_no, district, channel),
-        (month_no, ministry_id),
-        (month_no, ministry_id, channel),
-        (month_no, agency_id),
-        (month_no, agency_id, channel),
-        (month_no, service_id),
-        (month_no, service_id, channel)
+        (m.month_no),
+        (m.month_no, channel),
+        (m.month_no, province),
+        (m.month_no, province, channel),
+        (m.month_no, county),
+        (m.month_no, county, channel),
+        (m.month_no, district),
+        (m.month_no, district, channel),
+        (m.month_no, ministry_id),
+        (m.month_no, ministry_id, channel),
+        (m.month_no, agency_id),
+        (m.month_no, agency_id, channel),
+        (m.month_no, service_id),
+        (m.month_no, service_id, channel)
     )
 ),
 
@@ -170,13 +96,13 @@ measured AS (
     SELECT
         c.*,
         COALESCE(t.received, 0) AS received,
-        COALESCE(t.received_keys, 0) AS received_keys,
+        COALESCE(p.received, 0) AS received_keys,
         COALESCE(t.completed, 0) AS completed,
-        COALESCE(t.completed_keys, 0) AS completed_keys,
+        COALESCE(p.completed, 0) AS completed_keys,
         COALESCE(t.accepted, 0) AS accepted,
-        COALESCE(t.accepted_keys, 0) AS accepted_keys,
+        COALESCE(p.accepted, 0) AS accepted_keys,
         COALESCE(t.rejected, 0) AS rejected,
-        COALESCE(t.timed_keys, 0) AS timed_keys,
+        COALESCE(p.timed, 0) AS timed_keys,
         n.percentiles[1] AS duration_p50,
         n.percentiles[2] AS duration_p90,
         CASE
@@ -191,8 +117,20 @@ measured AS (
             ELSE 'value'
         END AS duration_status
     FROM cells AS c
-    LEFT JOIN totals AS t
-        ON c.month_no = t.month_no AND c.scope = t.scope AND c.scope_id = t.scope_id AND c.channel = t.channel
+    LEFT JOIN fct_cell_counts AS t
+        ON
+            c.calendar = t.calendar
+            AND c.month_no = t.month_no
+            AND c.scope = t.scope
+            AND c.scope_id = t.scope_id
+            AND c.channel = t.channel
+    LEFT JOIN fct_cell_persons AS p
+        ON
+            c.calendar = p.calendar
+            AND c.month = p.period
+            AND c.scope = p.scope
+            AND c.scope_id = p.scope_id
+            AND c.channel = p.channel
     LEFT JOIN durations AS n
         ON c.month_no = n.month_no AND c.scope = n.scope AND c.scope_id = n.scope_id AND c.channel = n.channel
 )

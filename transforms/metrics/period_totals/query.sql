@@ -4,170 +4,25 @@
 --              the agency's own word for exactly this period; declared_provided, declared_applicable: of the services
 --              behind it, those with a number and those to which the cell applies (an agency's own figure is one)
 -- Grain        one row per (calendar, period, scope, scope_id, channel)
--- Window       the periods in run_periods, of the calendar $calendar; window_no names the months of a period that have
---              events, computed once for periods that share them
+-- Window       the periods in run_periods, of the calendar $calendar
 -- Counts       cells that have a row in one of the period's months, or a declaration for the period
 -- Not          a sum of monthly users; a declared month never adds up into a declared quarter
-WITH active AS (
+WITH counted AS (
     SELECT
-        w.window_no,
-        CASE
-            WHEN GROUPING(province) = 0 THEN 'province'
-            WHEN GROUPING(county) = 0 THEN 'county'
-            WHEN GROUPING(district) = 0 THEN 'district'
-            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
-            WHEN GROUPING(agency_id) = 0 THEN 'agency'
-            WHEN GROUPING(service_id) = 0 THEN 'service'
-            ELSE 'national'
-        END AS scope,
-        CASE
-            WHEN GROUPING(province) = 0 THEN province
-            WHEN GROUPING(county) = 0 THEN county
-            WHEN GROUPING(district) = 0 THEN district
-            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
-            WHEN GROUPING(agency_id) = 0 THEN agency_id
-            WHEN GROUPING(service_id) = 0 THEN service_id
-            ELSE 'IR'
-        END AS scope_id,
-        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        COUNT(DISTINCT a.user_no) AS users
-    FROM fct_user_activity AS a
-    INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN a.jalali_no ELSE a.gregorian_no END BETWEEN w.first_no AND w.last_no
-    GROUP BY GROUPING SETS (
-        (w.window_no),
-        (w.window_no, channel),
-        (w.window_no, province),
-        (w.window_no, province, channel),
-        (w.window_no, county),
-        (w.window_no, county, channel),
-        (w.window_no, district),
-        (w.window_no, district, channel),
-        (w.window_no, ministry_id),
-        (w.window_no, ministry_id, channel),
-        (w.window_no, agency_id),
-        (w.window_no, agency_id, channel),
-        (w.window_no, service_id),
-        (w.window_no, service_id, channel)
-    )
-),
-
-visits AS (
-    SELECT
-        jalali_no,
-        gregorian_no,
-        user_no,
-        channel,
-        nation,
-        province,
-        county,
-        district,
-        ministry_id,
-        agency_id
-    FROM fct_visits
-    UNION ALL
-    SELECT
-        jalali_no,
-        gregorian_no,
-        user_no,
-        channel,
-        nation,
-        province,
-        county,
-        district,
-        ministry_id,
-        agency_id
-    FROM fct_sessions
-),
-
-visited AS (
-    SELECT
-        w.window_no,
-        CASE
-            WHEN GROUPING(province) = 0 THEN 'province'
-            WHEN GROUPING(county) = 0 THEN 'county'
-            WHEN GROUPING(district) = 0 THEN 'district'
-            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
-            WHEN GROUPING(agency_id) = 0 THEN 'agency'
-            ELSE 'national'
-        END AS scope,
-        CASE
-            WHEN GROUPING(province) = 0 THEN province
-            WHEN GROUPING(county) = 0 THEN county
-            WHEN GROUPING(district) = 0 THEN district
-            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
-            WHEN GROUPING(agency_id) = 0 THEN agency_id
-            ELSE nation
-        END AS scope_id,
-        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        COUNT(*) AS visits,
-        COUNT(DISTINCT v.user_no) AS persons
-    FROM visits AS v
-    INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN v.jalali_no ELSE v.gregorian_no END BETWEEN w.first_no AND w.last_no
-    GROUP BY GROUPING SETS (
-        (w.window_no, nation),
-        (w.window_no, nation, channel),
-        (w.window_no, province),
-        (w.window_no, province, channel),
-        (w.window_no, county),
-        (w.window_no, county, channel),
-        (w.window_no, district),
-        (w.window_no, district, channel),
-        (w.window_no, ministry_id),
-        (w.window_no, ministry_id, channel),
-        (w.window_no, agency_id),
-        (w.window_no, agency_id, channel)
-    )
-),
-
-completed AS (
-    SELECT
-        w.window_no,
-        CASE
-            WHEN GROUPING(province) = 0 THEN 'province'
-            WHEN GROUPING(county) = 0 THEN 'county'
-            WHEN GROUPING(district) = 0 THEN 'district'
-            WHEN GROUPING(ministry_id) = 0 THEN 'ministry'
-            WHEN GROUPING(agency_id) = 0 THEN 'agency'
-            WHEN GROUPING(service_id) = 0 THEN 'service'
-            ELSE 'national'
-        END AS scope,
-        CASE
-            WHEN GROUPING(province) = 0 THEN province
-            WHEN GROUPING(county) = 0 THEN county
-            WHEN GROUPING(district) = 0 THEN district
-            WHEN GROUPING(ministry_id) = 0 THEN ministry_id
-            WHEN GROUPING(agency_id) = 0 THEN agency_id
-            WHEN GROUPING(service_id) = 0 THEN service_id
-            ELSE 'IR'
-        END AS scope_id,
-        CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-        COUNT(*) AS completed,
-        COUNT(DISTINCT t.user_no) AS persons
-    FROM fct_transactions AS t
-    INNER JOIN run_windows AS w ON CASE WHEN $calendar = 'jalali' THEN t.jalali_no ELSE t.gregorian_no END BETWEEN w.first_no AND w.last_no
-    WHERE t.kind = 'completed'
-    GROUP BY GROUPING SETS (
-        (w.window_no),
-        (w.window_no, channel),
-        (w.window_no, province),
-        (w.window_no, province, channel),
-        (w.window_no, county),
-        (w.window_no, county, channel),
-        (w.window_no, district),
-        (w.window_no, district, channel),
-        (w.window_no, ministry_id),
-        (w.window_no, ministry_id, channel),
-        (w.window_no, agency_id),
-        (w.window_no, agency_id, channel),
-        (w.window_no, service_id),
-        (w.window_no, service_id, channel)
-    )
+        p.period,
+        c.scope,
+        c.scope_id,
+        c.channel,
+        SUM(c.visits) AS visits,
+        SUM(c.completed) AS completed
+    FROM fct_cell_counts AS c
+    INNER JOIN run_periods AS p ON c.calendar = p.calendar AND c.month_no >= p.first_no AND c.month_no <= p.last_no
+    GROUP BY p.period, c.scope, c.scope_id, c.channel
 ),
 
 alive AS (
     SELECT
         p.period,
-        p.window_no,
         s.scope,
         s.scope_id,
         s.channel
@@ -193,7 +48,6 @@ declared AS (
 cells AS (
     SELECT
         COALESCE(c.period, d.period) AS period,
-        c.window_no,
         COALESCE(c.scope, d.scope) AS scope,
         COALESCE(c.scope_id, d.scope_id) AS scope_id,
         COALESCE(c.channel, d.channel) AS channel,
@@ -215,15 +69,15 @@ SELECT
     c.scope,
     c.scope_id,
     c.channel,
-    CASE WHEN c.event_status = 'value' THEN COALESCE(a.users, 0) END AS active_users,
+    CASE WHEN c.event_status = 'value' THEN COALESCE(n.active, 0) END AS active_users,
     c.event_status AS active_users_status,
-    COALESCE(a.users, 0) AS active_users_keys,
-    CASE WHEN c.event_status = 'value' AND c.scope <> 'service' THEN COALESCE(v.visits, 0) END AS visits,
+    COALESCE(n.active, 0) AS active_users_keys,
+    CASE WHEN c.event_status = 'value' AND c.scope <> 'service' THEN COALESCE(t.visits, 0) END AS visits,
     CASE WHEN c.scope = 'service' THEN 'not_applicable' ELSE c.event_status END AS visits_status,
-    COALESCE(v.persons, 0) AS visits_keys,
+    COALESCE(n.visited, 0) AS visits_keys,
     CASE WHEN c.event_status = 'value' THEN COALESCE(t.completed, 0) END AS completed,
     c.event_status AS completed_status,
-    COALESCE(t.persons, 0) AS completed_keys,
+    COALESCE(n.completed, 0) AS completed_keys,
     c.declared_value AS declared,
     c.declared_status,
     c.declared_provided,
@@ -235,9 +89,12 @@ SELECT
     1 AS metric_version
 FROM cells AS c
 INNER JOIN run_periods AS p ON c.period = p.period
-LEFT JOIN active AS a
-    ON c.window_no = a.window_no AND c.scope = a.scope AND c.scope_id = a.scope_id AND c.channel = a.channel
-LEFT JOIN visited AS v
-    ON c.window_no = v.window_no AND c.scope = v.scope AND c.scope_id = v.scope_id AND c.channel = v.channel
-LEFT JOIN completed AS t
-    ON c.window_no = t.window_no AND c.scope = t.scope AND c.scope_id = t.scope_id AND c.channel = t.channel
+LEFT JOIN counted AS t
+    ON c.period = t.period AND c.scope = t.scope AND c.scope_id = t.scope_id AND c.channel = t.channel
+LEFT JOIN fct_cell_persons AS n
+    ON
+        p.calendar = n.calendar
+        AND c.period = n.period
+        AND c.scope = n.scope
+        AND c.scope_id = n.scope_id
+        AND c.channel = n.channel
