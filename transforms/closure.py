@@ -16,10 +16,18 @@ from warehouse.connection import Connection
 _CHANGED = "(SELECT * FROM chg_added UNION ALL SELECT * FROM chg_removed)"
 # Where a fact's rows of the touched entities are: in the fact table and in stg_events alike.
 _TOUCHED = {
-    "fct_transactions": "agency_id, transaction_id",
+    "fct_transactions": "kind, agency_id, transaction_id",
     "fct_visits": "visit_id",
     "fct_sessions": "agency_id, user_no, channel",
 }
+# When an entity's first event happened.
+_BEGAN = {"fct_transactions": "occurred_at", "fct_visits": "started_at", "fct_sessions": "started_at"}
+# A session lasts less than 24 hours, and an event no more than 30 minutes away may belong to it or join it to another.
+_NEAR = """EXISTS (
+    SELECT 1 FROM chg_session_events AS e
+    WHERE e.agency_id = f.agency_id AND e.user_no = f.user_no AND e.channel = f.channel
+    AND f.started_at BETWEEN e.occurred_at - INTERVAL '24 hours 30 minutes' AND e.occurred_at + INTERVAL '30 minutes'
+)"""
 
 
 def apply(connection: Connection, change: Change) -> None:
@@ -62,10 +70,33 @@ _EVENTS_OF = {
 
 
 def _keep_closure(connection: Connection, change: Change) -> None:
-    """touched_<fact>: what the change reached; chg_closure: all counted events of these, from the lake."""
+    """What the change reached of each fact, and the earlier events that its new rows need.
+
+    touched_<fact>: the transactions, visits and persons' sessions of changed events. known_<fact>: those of them that
+    have rows which may change, and the instant (``began``) of the first; none of their earlier events is older.
+    chg_closure: these events, from the lake, read no further back than that. What began to count is in chg_added.
+    """
     for name, condition in _EVENTS_OF.items():
         keep(connection, f"touched_{name}", f"SELECT DISTINCT {_TOUCHED[name]} FROM {_CHANGED} WHERE {condition}")  # noqa: S608 our own names
     if change.fresh:
+        return
+    keep(
+        connection,
+        "chg_session_events",
+        f"SELECT agency_id, user_no, channel, occurred_at FROM {_CHANGED} WHERE {_EVENTS_OF['fct_sessions']}",  # noqa: S608
+    )
+    for name, found_by in _TOUCHED.items():
+        near = _NEAR if name == "fct_sessions" else "true"
+        keep(
+            connection,
+            f"known_{name}",
+            f"""SELECT {found_by}, MIN({_BEGAN[name]}) AS began
+            FROM "{name}" AS f SEMI JOIN touched_{name} USING ({found_by}) WHERE {near} GROUP BY {found_by}""",  # noqa: S608
+        )
+    keep(connection, "chg_closure", "SELECT * FROM chg_added LIMIT 0")
+    everything = " UNION ALL ".join(f"SELECT began FROM known_{name}" for name in _TOUCHED)  # noqa: S608 our own names
+    ((since,),) = connection.execute(f"SELECT MIN(began)::VARCHAR FROM ({everything})").fetchall()  # noqa: S608 as above
+    if since is None:
         return
     counted = models("staging")["stg_counted"].query
     point(
@@ -73,34 +104,45 @@ def _keep_closure(connection: Connection, change: Change) -> None:
         "stg_counted",
         f"""
         SELECT e.* FROM ({counted}) AS e
-        WHERE EXISTS (
-            SELECT 1 FROM touched_fct_transactions AS t
-            WHERE t.agency_id = e.agency_id AND t.transaction_id = e.transaction_id
-        )
-        OR EXISTS (SELECT 1 FROM touched_fct_visits AS t WHERE t.visit_id = e.visit_id)
-        OR (e.visit_id IS NULL AND EXISTS (
-            SELECT 1 FROM touched_fct_sessions AS t JOIN fct_users AS u ON u.user_no = t.user_no
-            WHERE t.agency_id = e.agency_id AND u.pid = e.pid AND t.channel = e.channel
-        ))""",  # noqa: S608 our own query
+        WHERE e.occurred_at >= TIMESTAMPTZ '{since}' AND (
+            EXISTS (
+                SELECT 1 FROM known_fct_transactions AS t
+                WHERE t.agency_id = e.agency_id AND t.transaction_id = e.transaction_id
+            )
+            OR EXISTS (SELECT 1 FROM known_fct_visits AS t WHERE t.visit_id = e.visit_id)
+            OR (e.visit_id IS NULL AND EXISTS (
+                SELECT 1 FROM known_fct_sessions AS t JOIN fct_users AS u ON u.user_no = t.user_no
+                WHERE t.agency_id = e.agency_id AND u.pid = e.pid AND t.channel = e.channel
+            ))
+        )""",  # noqa: S608 our own query
     )
-    keep(connection, "chg_closure", models("staging")["stg_events"].query)
+    keep(
+        connection,
+        "chg_closure",
+        f"SELECT * FROM ({models('staging')['stg_events'].query}) ANTI JOIN chg_added USING (source, event_id)",  # noqa: S608
+    )
 
 
 def _replace_touched(connection: Connection, fact: Model, change: Change, events: str) -> None:
     """Compute the touched entities' rows anew; rows that come out as they were stay untouched."""
-    found_by, touched = _TOUCHED[fact.name], f"touched_{fact.name}"
     if change.fresh:
         point(connection, "stg_events", "SELECT * FROM chg_added")
         connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
         return
+    name, found_by = fact.name, _TOUCHED[fact.name]
+    since = {"rows": "", "events": ""}
+    if name == "fct_sessions":
+        since = {"rows": "WHERE f.started_at >= k.began", "events": "AND e.occurred_at >= k.began"}
     point(
         connection,
         "stg_events",
-        f"SELECT e.* FROM chg_closure AS e SEMI JOIN {touched} USING ({found_by}) WHERE {events}",  # noqa: S608 our own names
+        f"""SELECT e.* FROM chg_closure AS e JOIN known_{name} AS k USING ({found_by}) WHERE {events} {since["events"]}
+        UNION ALL SELECT * FROM chg_added WHERE {events}""",  # noqa: S608 as above
     )
-    _swap_rows(connection, fact, f'SELECT f.* FROM "{fact.table}" AS f SEMI JOIN {touched} USING ({found_by})')  # noqa: S608
+    before = f'SELECT f.* FROM "{name}" AS f JOIN known_{name} AS k USING ({found_by}) {since["rows"]}'  # noqa: S608
+    _swap_rows(connection, fact, before)
     for side in ("gone", "come"):
-        keep(connection, f"{side}_{fact.name}", f"SELECT * FROM chg_{side}")  # noqa: S608 our own names
+        keep(connection, f"{side}_{name}", f"SELECT * FROM chg_{side}")  # noqa: S608 our own names
         _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM chg_{side}")  # noqa: S608 our own names
 
 

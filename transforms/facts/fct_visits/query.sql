@@ -53,6 +53,7 @@ SELECT
     counted_in,
     owner_id,
     visit_id,
+    occurred_at AS started_at,
     jalali_no,
     gregorian_no,
     first_user_no AS user_no,
