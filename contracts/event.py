@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from contracts import field_kinds
@@ -31,6 +32,8 @@ _TIME = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+_JSON_KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+_SHORT = json.JSONEncoder(separators=(",", ":")).encode
 _SHOWABLE = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
 JSON_TYPES = ("application/cloudevents+json", "application/json")
 
@@ -251,15 +254,19 @@ def _shown(name: str) -> str:
 
 def excerpt(value: bytes | None) -> str:
     """Names and JSON types of the members, no values, for a quarantined record: ``{"data":{"channel":"string"}}``."""
+    if value is None or len(value) > event_contract().max_value_bytes:
+        return ""
     try:
-        document = load_object(value or b"", event_contract().max_depth)
+        document = load_object(value, event_contract().max_depth)
     except Refused:
         return ""
-    return json.dumps(_shape(document, 2), separators=(",", ":"))[:2000]
+    return _SHORT(_shape(document, 2))[:2000]
 
 
-def _shape(node: Any, depth: int) -> Any:
-    if isinstance(node, dict) and depth:
-        return {_shown(name): _shape(child, depth - 1) for name, child in list(node.items())[:64]}
-    kinds = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return kinds.get(type(node), "null")
+def _shape(node: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    return {
+        _shown(name): _shape(child, depth - 1)
+        if depth > 1 and isinstance(child, dict)
+        else _JSON_KINDS.get(type(child), "null")
+        for name, child in islice(node.items(), 64)
+    }

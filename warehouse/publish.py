@@ -63,6 +63,9 @@ def publish(
     failpoint("pub.start")
     now = now or dt.datetime.now(dt.UTC)
     wanted = None if rollback is None else _version_number(rollback)
+    if wanted is not None:
+        # Before the build is opened, which makes it: a version that is not kept leaves nothing behind.
+        _check_kept({tier: manifest(settings, tier) for tier in TIERS}, wanted)
     with build_connection(settings) as connection:
         connection.execute("SET preserve_insertion_order = true")
         sweep(settings)

@@ -1,0 +1,190 @@
+"""A stream half of which is poison against a clean one: the same run, the same broker, records by CPU second.
+
+``python -m benchmarks.poison [--events 200000]`` lands clean and poisoned streams by turns, each an agency's own topic,
+and ends with exit 1 where the poisoned one keeps less than PASS of the clean rate, or the program's memory passes a
+gigabyte. ``--backlog 5000000`` lands one clean backlog of that size instead, once, for its memory.
+"""
+
+import argparse
+import datetime as dt
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PASS = 0.60
+MOST_RSS_MB = 1024
+SERVICES, PLACES = 600, {"qom": "province", "kahak": "district"}
+CHANNELS = ("portal", "mobile_app", "counter_office", "service_desk")
+ROUNDS = 2
+# What agencies send by mistake, as a replacement in a good event; the last cuts it short.
+POISON = (
+    (b'"channel":"', b'"channel":"fax '),
+    (b'"human_steps":', b'"human_steps":-'),
+    (b'"time":"2020', b'"time":"2020-99'),
+    (b'"service_id":"svc', b'"service_id":"gone'),
+    (b'"outcome":"accepted"', b'"outcome":"lost"'),
+    (b'"documents_requested":', b'"documents_requested":NaN,"x":'),
+    (b'"audience":"citizen"', b'"audience":"citizen","audience":"citizen"'),
+    (b'"transaction_id":"trk-', b'"transaction_id":"09123456789","visit_id":"'),
+    (b'"age_band":"18_34"', b'"note":"18_34"'),
+    None,
+)
+
+
+def stream(agency: str, count: int, seed: int, poison: float) -> Iterator[bytes]:
+    """Completed transactions of about 540 bytes, ids ordered by time; ``poison`` is the share that is spoilt."""
+    draw = random.Random(seed)
+    begin = dt.datetime(2020, 3, 21, tzinfo=dt.UTC)
+    people = max(1, count * 3 // 10)
+    kinds = itertools.cycle(POISON)
+    for number in range(count):
+        key = f"{draw.randrange(people) + 1:08x}" * 8
+        at = (begin + dt.timedelta(milliseconds=10 * number)).isoformat(timespec="milliseconds")
+        one = (
+            f'{{"specversion":"1.0","id":"{number:012x}-{draw.getrandbits(80):020x}","source":"/agencies/{agency}",'
+            f'"type":"ir.egov.transaction.completed.v1","time":"{at}","data":{{"transaction_id":"trk-{number:09x}",'
+            f'"service_id":"svc-{draw.randrange(SERVICES)}","channel":"{draw.choice(CHANNELS)}","user_key":"{key}",'
+            f'"audience":"citizen","province":"qom","district":"kahak","age_band":"18_34","authn_level":"declared",'
+            f'"outcome":"accepted","in_person_steps":0,"human_steps":1,"documents_requested":2,'
+            f'"duration_seconds":{draw.randrange(10_000)}}}}}'
+        ).encode()
+        if draw.random() < poison:
+            kind = next(kinds)
+            one = one[:300] if kind is None else one.replace(*kind, 1)
+        yield one
+
+
+def land() -> None:
+    """Land everything there is, in this process; print what it took."""
+    import confluent_kafka  # noqa: F401 imported before the clock starts, as everything below
+    import deltalake  # noqa: F401
+    import duckdb  # noqa: F401
+
+    from contracts.event import Known
+    from contracts.settings import Settings
+    from landing.drain import land as drain
+
+    known = Known({f"svc-{number}": None for number in range(SERVICES)}, PLACES, frozenset({"t1"}))
+    wall, cpu = time.monotonic(), time.process_time()
+    landed = drain(Settings.load(), known=known)
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    # Not getrusage: its maximum is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    print(
+        json.dumps(
+            {
+                "events": landed.events,
+                "quarantined": landed.quarantined,
+                "seconds": round(wall, 2),
+                "cpu_seconds_per_million": round(cpu / landed.offsets * 1e6, 2),
+                "records_per_cpu_second": round(landed.offsets / cpu),
+                "peak_rss_mb": round(int(status.partition("VmHWM:")[2].split()[0]) / 1024),
+            }
+        )
+    )
+
+
+class Bench:
+    """A broker and a lake of their own."""
+
+    def __init__(self, folder: str) -> None:
+        from broker import local
+        from contracts.keys import create_keys
+        from contracts.settings import Settings
+        from warehouse.lake import Lake
+
+        self.environment = {"MIZAN_HOME": folder}
+        self.settings = Settings.load(self.environment, folder=Path(folder))
+        create_keys(self.settings)
+        Lake(self.settings).create()
+        self.address = local.up(self.settings, benchmark_plaintext=True)["plaintext_bootstrap"]
+        self.environment |= {"KAFKA_BOOTSTRAP_SERVERS": self.address, "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+
+    def close(self) -> None:
+        """Stop the broker."""
+        from broker import local
+
+        local.down(self.settings)
+
+    def measure(self, agency: str, count: int, seed: int, poison: float) -> "dict[str, object]":
+        """Send a stream of an agency's own, then land it in a process of its own."""
+        from confluent_kafka import Producer
+
+        from broker.administration import add_agency
+
+        add_agency(self.settings, agency)
+        producer = Producer({
+            "bootstrap.servers": self.address, "linger.ms": 50, "log_level": 0, "compression.type": "zstd",
+            "queue.buffering.max.messages": 200_000,
+        })  # fmt: skip
+        for value in stream(agency, count, seed, poison):
+            while True:
+                try:
+                    producer.produce(f"egov.events.v1.{agency}", value)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(300) == 0
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.poison", "--only-land"],
+            env={**os.environ, **self.environment},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        assert int(str(row["events"])) + int(str(row["quarantined"])) == count, row
+        return {"stream": agency, "records": count, **row}
+
+
+def main() -> None:
+    """Bring a broker up, land the streams by turns, print and keep the rows, and judge the ratio."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--events", type=int, default=200_000)
+    asked.add_argument("--backlog", type=int, default=0)
+    asked.add_argument("--only-land", action="store_true")
+    options = asked.parse_args()
+    if options.only_land:
+        land()
+        return
+    with tempfile.TemporaryDirectory(prefix="mizan-bench-") as folder:
+        bench = Bench(folder)
+        try:
+            if options.backlog:
+                rows = [bench.measure("backlog", options.backlog, 1, 0.0)]
+            else:
+                bench.measure("warm-up", 2_000, 0, 0.5)
+                rows = [
+                    bench.measure(f"{name}-{turn}", options.events, turn, share)
+                    for turn in range(1, ROUNDS + 1)
+                    for name, share in (("clean", 0.0), ("poisoned", 0.5))
+                ]
+        finally:
+            bench.close()
+    cost = {
+        name: sum(float(str(row["cpu_seconds_per_million"])) for row in rows if str(row["stream"]).startswith(name))
+        for name in ("clean", "poisoned")
+    }
+    ratio = cost["clean"] / cost["poisoned"] if cost["poisoned"] else None
+    kept = Path("var/bench/poison.jsonl")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        if ratio is not None:
+            row["rate_against_clean"] = round(ratio, 2) if str(row["stream"]).startswith("poisoned") else 1.0
+        print(json.dumps(row))
+        with kept.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    most = max(int(str(row["peak_rss_mb"])) for row in rows)
+    if (ratio is not None and ratio < PASS) or most > MOST_RSS_MB:
+        sys.exit(f"failed: {ratio} of the clean rate (at least {PASS}), {most} MB (at most {MOST_RSS_MB})")
+
+
+if __name__ == "__main__":
+    main()
