@@ -63,11 +63,10 @@ def begin_anew(settings: Settings, name: str, *, by: str, reason: str) -> Begun:
     topic = Cluster(settings.kafka()).topics().get(topic_name)
     closings = _closings(settings, topic, landed, known, whole=number is None)
     if not closings:
-        fresh = {partition for partition in known if is_fresh(landed, partition)}
-        losses = [one for one in accepted_losses(events) if (one.topic, one.partition) in fresh]
-        if not losses:
+        if not all(is_fresh(landed, partition) for partition in known):
             raise UsageError(f"nothing is lost: Kafka goes on where {name} stands", hint="mizan verify")
-        return Begun(tuple(losses), events.version, False)
+        entered = [one for one in accepted_losses(events) if (one.topic, one.partition) in known]
+        return Begun(tuple(entered), events.version, False)
     ids = {where: part.topic_id for one in commits(lake, "events") for where, part in one.partitions.items()}
     now = dt.datetime.now(dt.UTC)
     losses, parts, begun = [], {}, {}

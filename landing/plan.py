@@ -39,8 +39,9 @@ class Plan:
         return reader(login, self.ranges, self.landed, most, checked=True)
 
     def epoch_marks(self, partitions: Iterable[Partition]) -> dict[str, int]:
-        """What a commit on ``partitions`` notes beside their next offsets."""
-        return {epoch_mark(partition): self.epochs[partition] for partition in partitions if partition in self.epochs}
+        """What a commit on ``partitions`` notes beside their next offsets: epochs that are not noted yet."""
+        told = {epoch_mark(partition): self.epochs[partition] for partition in partitions if partition in self.epochs}
+        return {mark: epoch for mark, epoch in told.items() if self.landed.get(mark) != epoch}
 
 
 def place(topic: str, partition: int) -> str:

@@ -179,16 +179,17 @@ class LakeThen:
 
     def inputs(self) -> dict[str, Any]:
         """Where the figure's events are: topics, partitions, offsets, batches with verdicts, files with checksums."""
+        partitions = self._dicts(
+            """
+            SELECT topic, partition, count(*) AS events, min("offset") AS first_offset, max("offset") AS last_offset
+            FROM cell_events GROUP BY ALL ORDER BY ALL
+            """
+        )
         return {
             "lake_version": self.version,
             "events": int(self.number("count(*)") or 0),
             "left_out": dict(self._all("SELECT why, events FROM cell_aside")),
-            "partitions": self._dicts(
-                """
-                SELECT topic, partition, count(*) AS events, min("offset") AS first_offset, max("offset") AS last_offset
-                FROM cell_events GROUP BY ALL ORDER BY ALL
-                """
-            ),
+            "partitions": partitions,
             "batches": self._dicts(
                 """
                 SELECT batch_id AS batch, agency_id, verdict, decided_by, count(*) AS events
@@ -196,8 +197,17 @@ class LakeThen:
                 """
             ),
             "files": self._files(),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *self._lives({f"{row['topic']}/{row['partition']}" for row in partitions})],
         }
+
+    def _lives(self, places: set[str]) -> list[str]:
+        """Where a partition's offsets are not Kafka's own, because its topic was made anew or its log was cut."""
+        return [
+            f"from offset {commit.partitions[name].end} of {name} on, offsets are Kafka's plus {life['shift']}"
+            for commit in commits(self.lake, "events")
+            for name, life in commit.said.get("begun", {}).items()
+            if name in places
+        ]
 
     def _files(self) -> list[Row]:
         """The files that hold the events, with what the lake's log noted of each when it was written."""

@@ -1,5 +1,6 @@
 """A published figure, found again in the lake: by its own path, on random worlds in which agencies and places move."""
 
+import datetime as dt
 import random
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 from contracts.errors import UsageError
 from provenance.explain import explain
 from provenance.selections import recount_of
+from warehouse.lake import Lake
+from warehouse.landing_log import PartitionRange, as_said
+from warehouse.losses import AcceptedLoss, commit_losses
 from warehouse.publish import publish
 from warehouse.published import open_published
 
@@ -133,3 +137,19 @@ def test_a_key_that_is_left_open_is_asked_for(bench):
     with pytest.raises(UsageError) as told:
         explain(bench.settings, "monthly_users", {"scope": "agency"})
     assert "month" in (told.value.hint or "")
+
+
+def test_where_a_topic_was_made_anew_the_offsets_say_by_how_much_they_are_shifted(bench):
+    row, measure = figures(bench.settings, "monthly_users", 1)[0]
+    keys = {key: row[key] for key in ("calendar", "month", "scope", "scope_id", "channel")}
+    (events,) = explain(bench.settings, "monthly_users", keys, measure)["inputs"]["events"]
+    part = events["partitions"][0]
+    name = f"{part['topic']}/{part['partition']}"
+    loss = AcceptedLoss(
+        "a", part["topic"], part["partition"], 70, 70, None, "made_anew", None, dt.datetime.now(dt.UTC), "N", "T"
+    )
+    closed = as_said({name: PartitionRange("old", 70, 70, 0, 0, 0, 0)})
+    begun = {name: {"topic_id": "new", "closed": "old", "shift": 70}}
+    commit_losses(Lake(bench.settings).open("events"), [loss], {name: 70}, closed, begun)
+    (events,) = explain(bench.settings, "monthly_users", keys, measure)["inputs"]["events"]
+    assert f"from offset 70 of {name} on, offsets are Kafka's plus 70" in events["notes"]
