@@ -35,19 +35,28 @@ RESULTS = ROOT / "var" / "faults"
 def main() -> int:
     """Run what is asked for; 1 where a promise broke."""
     asked = _asked()
+    stopping = []
+
+    def stop(*_: object) -> None:
+        stopping.append(True)
+        sys.exit(143)
+
+    # Asked to stop, it ends its broker first and records no run that the stopping broke.
+    signal.signal(signal.SIGTERM, stop)
     table = rows()
     chosen = [table[name] for name in asked.rows.split(",") if name] if asked.rows else list(table.values())
     if asked.report:
         return _write(table)
     broken = False
     with _broker(chosen) as broker, tempfile.TemporaryDirectory(prefix="mizan-faults-") as folder:
-        for row in chosen:
-            for seed in [asked.seed] if asked.seed is not None else _seeds(row, asked):
-                result = run_once(row, seed, broker, Path(folder) / "run")
-                print(_line(result), flush=True)  # noqa: T201 the seeds are printed
-                broken |= bool(result["violations"])
-                if asked.seed is None:
-                    _record(asked.shard, result)
+        for seed, row in _plan(chosen, asked):
+            result = run_once(row, seed, broker, Path(folder) / "run")
+            if stopping:
+                return 143
+            print(_line(result), flush=True)  # noqa: T201 the seeds are printed
+            broken |= bool(result["violations"])
+            if asked.seed is None:
+                _record(asked.shard, result)
     return int(broken) if asked.seed is not None else max(_write(table), int(broken))
 
 
@@ -60,6 +69,13 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--base", type=int, default=int(os.environ.get("BASE") or 0))
     parser.add_argument("--report", action="store_true", help="write the report of what is recorded, run nothing")
     return parser.parse_args()
+
+
+def _plan(chosen: list[Row], asked: argparse.Namespace) -> list[tuple[int, Row]]:
+    """The runs to do, the rows in turn: wherever it is broken off, every row has had its share."""
+    if asked.seed is not None:
+        return [(asked.seed, row) for row in chosen]
+    return sorted(((seed, row) for row in chosen for seed in _seeds(row, asked)), key=lambda run: run[0])
 
 
 def _seeds(row: Row, asked: argparse.Namespace) -> Iterator[int]:

@@ -49,8 +49,8 @@ class BuildRun:
         """Note a violation."""
         self.violations.append(Violation(invariant, what))
 
-    def add(self, count: int, verdict: str = "passed") -> None:
-        """One more landed batch of ``count`` events of every agency."""
+    def add(self, count: int, verdict: str | None = "passed") -> None:
+        """One more landed batch of ``count`` events of every agency; None: it is not judged."""
         from contracts.lake_tables import lake_tables
         from warehouse.lake import Lake
 
@@ -59,13 +59,11 @@ class BuildRun:
         events = [said.event or {} for stream in self.streams for said in stream.take(count)]
         columns, lake = lake_tables()["events"], Lake(self.settings)
         lake.append("events", [{c: event.get(c) for c in columns} | {"batch_id": batch} for event in events])
-        lake.append(
-            "verdicts",
-            [
-                {"batch_id": batch, "agency_id": stream.agency, "verdict": verdict, "decided_at": now}
-                for stream in self.streams
-            ],
-        )
+        verdicts = [
+            {"batch_id": batch, "agency_id": stream.agency, "verdict": verdict, "decided_at": now}
+            for stream in self.streams
+        ]
+        lake.append("verdicts", verdicts if verdict is not None else [])
         self.kept += events
 
     def process(self, code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -73,6 +71,7 @@ class BuildRun:
         return subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
             env={**os.environ, **self.environment, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -227,6 +227,6 @@ ROWS = [
         needs=("strace",), note="every change runs 1 of 4, for time",
     ),
     Row("L8", "power cut: what was not durable is cut or gone", ("I4", "I12", "I9"), 0, 40, power_cut),
-    Row("L10", "log entry damaged or deleted; an older copy put back", ("I5", "I12", "I9"), 2, 20, damaged_log),
-    Row("L11", "data file deleted, cut or flipped after its commit", ("I4", "I12", "I9"), 2, 20, damaged_file),
+    Row("L10", "log entry damaged or deleted; an older copy put back", ("I5", "I12", "I9"), 1, 20, damaged_log),
+    Row("L11", "data file deleted, cut or flipped after its commit", ("I4", "I12", "I9"), 1, 20, damaged_file),
 ]  # fmt: skip

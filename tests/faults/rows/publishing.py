@@ -1,4 +1,4 @@
-"""Publications killed and half-written: the version before stays in service, whole (P2)."""
+"""Publications killed, half-written and held open: whole versions only, never going back (P2, P3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from faults import oracle
-from faults.build_run import PUBLISH, BuildRun, monthly_tables, truncate
+from faults.build_run import PUBLISH, UPDATE, BuildRun, monthly_tables, truncate
 from faults.registry import Row, Violation
 from faults.rig import Rig
 
@@ -124,9 +124,53 @@ def _check_leftovers(run: BuildRun, tier: str) -> None:
         run.broke("I10", f"{tier} keeps {sorted(hidden)}")
 
 
+HOLDER = """
+import sys, time, duckdb
+con = duckdb.connect(sys.argv[1], read_only=True)
+con.execute("SELECT 1").fetchall()
+print("open", flush=True)
+sys.stdin.read()
+con.execute("SHOW ALL TABLES").fetchall()
+"""
+
+
+def held_session(rig: Rig, seed: int) -> list[Violation]:
+    """A session that never lets go, on what is published or on the build file itself: nobody waits for it."""
+    run = BuildRun(rig)
+    run.add(rig.rng.randrange(20, 60))
+    run.update()
+    old = _publish(run)
+    on_build = seed % 2 == 1
+    held = run.settings.build_file if on_build else run.settings.published / TIERS[seed // 2 % 2] / "current.duckdb"
+    holder = run.process(HOLDER, str(held))
+    try:
+        if holder.stdout is None or holder.stdout.readline() != "open\n":
+            run.broke("I9", "the session did not open")
+        for _ in range(rig.rng.choice((1, 2, 3))):
+            run.add(rig.rng.randrange(1, 20))
+            with run.process(f"{UPDATE}\n{PUBLISH}") as writer:
+                _, err = writer.communicate(timeout=120)
+            if writer.returncode != 0:
+                run.broke("I9", f"a session on {held.name} holds the writer up: {err[-400:]}")
+            new = _check_service(run, TIERS[0], at_least=old)
+            if new <= old:
+                run.broke("I9", f"beside a session on {held.name} version {new} came after {old}")
+            old = new
+    finally:
+        _, err = holder.communicate("", timeout=60)
+    if holder.returncode != 0:
+        run.broke("I5", f"the session on {held.name} broke: {err[-400:]}")
+    files = len(list(run.settings.build_file.parent.glob("*")))
+    if files > 12:
+        run.broke("I10", f"{files} files beside the build")
+    run.check_numbers()
+    return run.violations
+
+
 ROWS = [
     Row(
-        "P2", "publication killed at each step; what it left half-written", ("I5", "I6", "I10"), 2, 120,
-        killed_publication, note="every change runs 2 of 6, for time: tests/unit/warehouse has each step once",
+        "P2", "publication killed at each step; what it left half-written", ("I5", "I6", "I10"), 0, 120,
+        killed_publication, note="at every change tests/unit/warehouse has each step once",
     ),
+    Row("P3", "a session held open on what is published or built", ("I5", "I9", "I10"), 0, 20, held_session),
 ]  # fmt: skip
