@@ -4,80 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from operator_rows import ROWS, TOGETHER, Free
 
 from console import commands
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
+from pipeline.steps import initialise
 
-IDS = ["../../x", "..\\x", "%2e%2e/", "a/b", ".", "CON", "a" * 300, "-x", "a\nb", ";rm", "'q'", '"q"', "--", "$(id)"]
-IDS += ["`id`", "تهران", "ta\u200bx", "Tax", "a", "evaluator"]
-IN_AGENCY_PLACE = [
-    "agency add ID",
-    "agency add known --parent ID",
-    "agency add-system ID desk",
-    "agency add-system tax ID/",
-    "agency rotate ID",
-    "agency revoke ID",
-    "check - --agency ID",
-    "send f.ndjson --agency ID",
-    "quarantine show --agency ID",
-    "gate release batch --agency ID --by me --reason why",
-]
-MONTHS = [
-    "2026-13",
-    "2026-1",
-    "9999-99",
-    "",
-    "1399-00",
-    "1399/01",
-    "۱۳۹۹-۰۱",
-    "1399-01\n",
-    "1700-01",
-    "2100-01",
-    "1500-01",
-]
-IN_MONTH_PLACE = [
-    "build --month MONTH",
-    "month close MONTH --by me --note looked",
-    "month reopen MONTH --by me",
-    "simulate qom-1399-h1 --to out --month MONTH",
-    "simulate qom-1399-h1 --to out --months MONTH",
-    "simulate qom-1399-h1 --to out --months MONTH/1399-06",
-    "simulate qom-1399-h1 --to out --months 1399-01..MONTH",
-    "catalogue show agencies --as-of MONTH",
-]
-MISTYPED = [
-    "nonsense",
-    "land extra",
-    "build --month 1399-01 --full",
-    "simulate nowhere",
-    "simulate qom-1399-h1 --to out --months 1399-03/1399-01",
-    "simulate qom-1399-h1 --to out --months 1399-01/",
-    "simulate qom-1399-h1 --to out --month 1399-01 --months 1399-01",
-    *(f"simulate qom-1399-h1 --to out --scale {scale}" for scale in ("0", "-1", "nan", "inf", "2", "x")),
-    *(f"publish --rollback {version}" for version in ("v0", "-1", "../v1", "v1.duckdb", "v")),
-    *(f"quarantine show --limit {limit}" for limit in ("0", "-1", "1e3", "1000000000000")),
-    "catalogue show nowhere",
-    "catalogue show ../agencies",
-    "catalogue load nowhere",
-    "claim check nowhere",
-    *(f"claim check all --scale {scale}" for scale in ("0", "-1", "nan", "2")),
-    "explain monthly_users month",
-    "explain monthly_users =1399-01",
-    "check nowhere",
-    "check .",
-    "send nowhere --agency tax",
-    "evaluator send nowhere",
-    "import canada-service-inventory --to out --scale 0.5",
-    "import canada-service-inventory --to out --as-events --scale many",
-    "import canada-service-inventory nowhere --to out",
-    "agency add known",
-    "agency add known --province nowhere",
-]
 SETTINGS = {
     "MIZAN_HOM": "x",
     "MIZAN_MIN_CELL": "4",
@@ -115,20 +54,77 @@ def refused(mizan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     return type_
 
 
-@pytest.mark.parametrize("command", IN_AGENCY_PLACE)
-def test_what_is_no_agency_is_refused_before_anything_happens(refused, command: str) -> None:
-    for wrong in IDS:
-        refused(*(word.replace("ID", wrong) for word in command.split()))
+@pytest.fixture(scope="module")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with keys, an empty lake and an empty catalogue: nobody is refused for want of these."""
+    folder = tmp_path_factory.mktemp("made")
+    initialise(Settings.load({"MIZAN_HOME": str(folder / "home")}, folder=folder))
+    return folder
 
 
-@pytest.mark.parametrize("command", IN_MONTH_PLACE)
-def test_what_is_no_month_of_the_past_is_refused_before_anything_happens(refused, command: str) -> None:
-    for wrong in MONTHS:
-        refused(*(word.replace("MONTH", wrong) for word in command.split()))
+def files_of(folder: Path) -> dict[str, tuple[int, int]]:
+    found = ((str(path), path.lstat()) for path in folder.rglob("*") if path.is_file())
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found}
 
 
-@pytest.mark.parametrize("command", MISTYPED)
-def test_what_is_mistyped_is_refused_before_anything_happens(refused, command: str) -> None:
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by the words that call it: as the command line itself has them."""
+    inner = getattr(command, "commands", None)
+    if inner is None or (path and command.invoke_without_command):
+        yield " ".join(path), command
+    for name, child in (inner or {}).items():
+        yield from leaves(child, (*path, name))
+
+
+def values_of(command: Any) -> set[str]:
+    """Arguments by name and options by their longest spelling; switches take no value."""
+    return {
+        max(parameter.opts, key=len)
+        for parameter in command.params
+        if not getattr(parameter, "is_flag", False) and parameter.name != "help"
+    }
+
+
+def test_every_command_and_everything_it_takes_has_its_row_and_no_row_is_of_another_day(mizan) -> None:
+    assert {name: values_of(command) for name, command in leaves(mizan)} == {name: set(ROWS[name]) for name in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter"), [(command, parameter) for command, row in ROWS.items() for parameter in row]
+)
+def test_what_is_mistyped_is_refused_before_anything_happens(
+    refused, made_home: Path, monkeypatch: pytest.MonkeyPatch, command: str, parameter: str
+) -> None:
+    row = ROWS[command][parameter]
+    if isinstance(row, Free):
+        assert row.why
+        return
+    template, wrong = row
+    assert template.startswith(command)
+    for value in wrong:
+        refused(*(word.replace("{}", value) for word in template.split()))
+    # In a home that has all it needs too: nothing is written there, and it is the words that are refused.
+    monkeypatch.chdir(made_home)
+    monkeypatch.setenv("MIZAN_HOME", str(made_home / "home"))
+    before = files_of(made_home)
+    for value in wrong:
+        said = refused(*(word.replace("{}", value) for word in template.split()))
+        assert "mizan init" not in said
+        assert files_of(made_home) == before, (command, parameter, value)
+
+
+@pytest.mark.parametrize("command", ROWS)
+def test_no_command_takes_an_unknown_option(refused, command: str) -> None:
+    assert "--nonsense" in refused(*command.split(), "--nonsense")
+
+
+@pytest.mark.parametrize("command", [name for name, row in ROWS.items() if not any(key[0] != "-" for key in row)])
+def test_no_command_takes_more_words_than_it_has_arguments(refused, command: str) -> None:
+    refused(*command.split(), "extra")
+
+
+@pytest.mark.parametrize("command", TOGETHER)
+def test_words_that_contradict_each_other_are_refused(refused, command: str) -> None:
     refused(*command.split())
 
 
