@@ -127,6 +127,7 @@ class Publisher:
 def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
     """A connected KafkaProducer. The client says 'timeout' for every trouble, so the refusal is read from its log."""
     _await_listener(login, time.monotonic() + min(answer_seconds, _LISTEN_SECONDS))
+    _check_certificate(login)
     deadline = time.monotonic() + answer_seconds
     watch = _RefusalWatch()
     logger = logging.getLogger("kafka.net.manager")
@@ -139,12 +140,6 @@ def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
             except KafkaTimeoutError as error:
                 if watch.refused:
                     raise _refused(login) from None
-                trouble = _certificate_trouble(login)
-                if trouble is not None:
-                    raise TryAgain(
-                        f"the certificate of Kafka at {login.bootstrap_servers} cannot be trusted: {trouble}",
-                        hint="expired: the platform renews it; self-signed: is ca.pem of the bundle the newest?",
-                    ) from None
                 wait = deadline - time.monotonic()
                 if wait <= 0.5:
                     raise _silent(login) from error
@@ -173,23 +168,28 @@ def _await_listener(login: KafkaLogin, deadline: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _certificate_trouble(login: KafkaLogin) -> str | None:
-    """What is wrong with the certificate that is shown to us; the client says 'timeout' for that too."""
+def _check_certificate(login: KafkaLogin) -> None:
+    """Raise TryAgain where no certificate shown to us can be trusted: the client would call that a timeout."""
     if not login.security_protocol.endswith("SSL"):
-        return None
+        return
     context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
     for address in login.bootstrap_servers.split(","):
         host, _, port = address.strip().rpartition(":")
         name = host.strip("[]")
         try:
-            with socket.create_connection((name, int(port)), _FIRST_TRY_SECONDS) as plain:
-                context.wrap_socket(plain, server_hostname=name).close()
-            return None
+            with (
+                socket.create_connection((name, int(port)), _FIRST_TRY_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=name),
+            ):
+                return
         except ssl.SSLCertVerificationError as error:
-            return error.verify_message
+            trouble = error.verify_message
         except OSError:
-            continue
-    return None
+            return  # the client knows what to make of it
+    raise TryAgain(
+        f"the certificate of Kafka at {login.bootstrap_servers} cannot be trusted: {trouble}",
+        hint="expired: the platform renews it; self-signed: is ca.pem of the bundle the newest?",
+    )
 
 
 def _silent(login: KafkaLogin) -> TryAgain:
