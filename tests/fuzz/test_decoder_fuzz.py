@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from warehouse.connection import memory_connection
 # Of this process' own work, so that a busy machine fails no test.
 LONGEST_SECONDS = 1.0
 SEED = 1399
+# How many times the every-change count: `make fuzz` sets it, and then draws other examples each time.
+TIMES = int(os.environ.get("CORPUS_TIMES", "1"))
 SEEDS = [case.value for case in cases() if case.value is not None]
 ACCEPTED = [case for case in cases() if case.outcome == "accepted" and case.value]
 # Where JSON, UTF-8 and the contract have their edges.
@@ -75,7 +78,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return value
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400 * TIMES, deadline=None, derandomize=TIMES == 1, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(spoiled(), st.binary(max_size=64)))
 @example(b"\x00{")
 @example(b'{"a":"\\')
@@ -84,9 +87,9 @@ def test_the_parser_ends_any_bytes_with_a_known_reason(value: bytes) -> None:
 
 
 @settings(
-    max_examples=25,
+    max_examples=25 * TIMES,
     deadline=None,
-    derandomize=True,
+    derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(values=st.lists(spoiled(), min_size=8, max_size=16))
@@ -98,7 +101,7 @@ def test_one_spoiled_byte_of_a_good_record_is_accepted_or_set_aside(decoder: Dec
     chosen = random.Random(SEED)
     values, headers = [], []
     for case in ACCEPTED:
-        for _ in range(60):
+        for _ in range(60 * TIMES):
             at = chosen.randrange(len(case.value))
             values.append(case.value[:at] + chosen.randbytes(1) + case.value[at + 1 :])
             headers.append(case.headers)
