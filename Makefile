@@ -13,7 +13,7 @@ READY := .venv/.ready
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test up down check format bench faults compose-check lock setup clean
+.PHONY: help demo test up down check format bench audit faults compose-check lock setup clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ bench: setup ## benchmarks, each a ratio against a baseline of the same run
 
 faults: setup ## every fault as often as the full gate asks (hours; ROWS=L1,L2 RUNS=n SHARD=i/n SEED=n), resumable; the report
 	@PYTHONPATH=tests $(BIN)/python -m faults
+
+audit: setup ## attack the public tier of MIZAN_HOME: which withheld numbers follow from shown ones
+	@$(BIN)/python -m benchmarks.disclosure $(AUDIT)
 
 lock: setup ## resolve requirements.in anew, with hashes and without index URLs
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -47,12 +47,12 @@ def public_select(table: MetricTable, source: str, users: str | None, k: int) ->
 
     ``users`` is the like source of monthly_users: visits per user is withheld with the users it divides by.
     """
-    too_few = {measure: _too_few(table, measure, k) for measure in table.keyed}
-    hidden = dict(too_few)
+    few = {measure: too_few(table, measure, k) for measure in table.keyed}
+    hidden = dict(few)
     joins = ""
     for measure in (*table.measures, *(value for value in table.values if value not in table.measures)):
         # A derived measure is no number of its own where its base is withheld, whatever its status says.
-        parts = [too_few[base] for base in _bases(table, measure) if base in too_few and base != measure]
+        parts = [few[base] for base in _bases(table, measure) if base in few and base != measure]
         if (table.metric, measure) in _WITHHELD:
             parts.append(_WITHHELD[table.metric, measure].format(k=int(k)))
         if parts:
@@ -84,7 +84,8 @@ def _bases(table: MetricTable, measure: str) -> list[str]:
     return [*_TOGETHER.get((table.metric, measure), ()), *named]
 
 
-def _too_few(table: MetricTable, measure: str, k: int) -> str:
+def too_few(table: MetricTable, measure: str, k: int) -> str:
+    """SQL that is true where a keyed measure of the row ``own`` is a number that rests on fewer than k persons."""
     parts = [f"own.{measure}_status = 'value'", f"coalesce(own.{measure}_keys, 0) < {int(k)}"]
     if measure not in _OF_ALL_CHANNELS and table.time_key is not None:
         parts.append(f"NOT (own.channel_is_foreign AND own.{quoted(measure)} = 0)")

@@ -1,0 +1,1 @@
+"""Statistical disclosure control as arithmetic: relations among cells, an attacker, complementary suppression."""

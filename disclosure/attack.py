@@ -1,0 +1,298 @@
+"""What a reader can infer of withheld cells: the attacker, by linear programs over all published sums.
+
+For a withheld cell the least and the greatest number that fit all shown ones are what a reader knows of it. *Certify*:
+numbers that fit, in which a cell may still be this or that, prove it safe; one program proves many cells at once.
+*Convict*: what stays unproved has its two programs solved, within the part of the equations that touches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array, eye_array, hstack
+from scipy.sparse.csgraph import connected_components
+
+from disclosure.relations import Flags, Numbers, Places
+from disclosure.sums import Groups, Sums, grouped
+
+_TRIALS = 40  # programs that certify many cells at once, before single cells are looked at
+_TOLERANCE = 0.01  # of the solver, in counts
+_TOGETHER = 600  # patterns of one such program
+_FEW = 4  # as many are looked at one by one
+_STEPS = 3  # of tightening bounds before any program
+_FAR = 1e6  # what no equation bounds may be as large as this
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A withheld cell whose interval is narrower than needed, and the shown cells that make it so."""
+
+    cell: int
+    low: float
+    high: float
+    because_of: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What each cell was proved to be able to be, at numbers that fit. Withholding more takes nothing from it."""
+
+    low: Numbers
+    high: Numbers
+
+    @classmethod
+    def nothing(cls, cells: int) -> Seen:
+        """Before any attack."""
+        return cls(np.full(cells, np.inf), np.full(cells, -np.inf))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The outcome of an attack: the cells inferred too closely, in order, and how many programs it took.
+
+    ``is_proved``: each of them is; else some could only not be proved safe at once.
+    """
+
+    exposed: tuple[Exposed, ...]
+    programs: int
+    is_proved: bool = True
+
+
+def attack(
+    sums: Sums,
+    numbers: Numbers,
+    shown: Flags,
+    need: Numbers,
+    *,
+    most: int | None = None,
+    exact: bool = False,
+    seen: Seen | None = None,
+) -> Found:
+    """Every withheld cell that readers of the shown ones can infer more closely than ``need`` (width) allows.
+
+    Where more than ``most`` patterns of cells cannot be proved safe together, they are named unproved: enough for whom
+    withholds more. With ``exact`` nothing is judged together: every withheld cell has its own two programs. ``seen`` is
+    read and added to.
+    """
+    reader = _Reader(sums, numbers, shown, need, seen or Seen.nothing(len(numbers)))
+    return reader.exposed(most=most, exact=exact)
+
+
+def intervals(sums: Sums, numbers: Numbers, shown: Flags, cells: Places) -> list[tuple[float, float]]:
+    """What readers of the shown cells know of some withheld ones: the least and the greatest number that fit."""
+    need = np.zeros(len(numbers))
+    need[cells] = 1.0
+    reader = _Reader(sums, numbers, shown, need, Seen.nothing(len(numbers)))
+    return [reader.interval(int(cell))[:2] for cell in cells]
+
+
+class _Reader:
+    def __init__(self, sums: Sums, numbers: Numbers, shown: Flags, need: Numbers, seen: Seen) -> None:
+        self.numbers, self.need = numbers, need
+        self.groups: Groups = grouped(sums, numbers, shown, need)
+        bound = self.groups.bound
+        size = bound.shape
+        coo = bound.tocoo()
+        links = csr_array((np.ones(len(coo.data)), (coo.row, coo.col + size[0])), shape=(sum(size), sum(size)))
+        _, labels = connected_components(links, directed=False)
+        self.part_of_row, self.part = labels[: size[0]], labels[size[0] :]
+        in_equations = np.zeros(size[1], dtype=bool)
+        in_equations[coo.col] = True
+        self.free = ~in_equations
+        self.programs = 0
+        self.by_group = bound.tocsc()
+        shapes = self.groups.touched.shape[0]
+        self.width_needed = np.zeros(shapes)
+        self.cells = np.flatnonzero(self.groups.pattern >= 0)
+        np.maximum.at(self.width_needed, self.groups.pattern[self.cells], need[self.cells])
+        self.seen = seen
+        self.low, self.high = np.full(shapes, np.inf), np.full(shapes, -np.inf)
+        mine = self.groups.pattern[self.cells]
+        # What one cell of a pattern can be, every cell of it can be.
+        np.minimum.at(self.low, mine, seen.low[self.cells])
+        np.maximum.at(self.high, mine, seen.high[self.cells])
+
+    def exposed(self, *, most: int | None, exact: bool) -> Found:
+        """The cells that are exposed, or that too many others kept from being proved safe."""
+        found: dict[int, Exposed] = {}
+        if not exact:
+            found = {one.cell: one for one in self._told()}
+            self._certify(np.fromiter(found, dtype=np.int64, count=len(found)))
+        pattern = self.groups.pattern
+        doubtful = [
+            cell
+            for cell in self.cells.tolist()
+            if cell not in found and not self._is_safe(pattern[cell], self.need[cell])
+        ]
+        shapes = {int(pattern[cell]) for cell in doubtful}
+        is_proved = most is None or len(shapes) <= most
+        told = {shape: self._solve(shape) if is_proved else (0.0, 0.0, self._around(shape)) for shape in sorted(shapes)}
+        for cell in doubtful:
+            low, high, blamed = told[int(pattern[cell])]
+            if high - low < self.need[cell] - _TOLERANCE:
+                found[cell] = Exposed(cell, low, high, blamed)
+        np.minimum(self.low[pattern[self.cells]], self.seen.low[self.cells], out=(low_now := np.zeros(len(self.cells))))
+        self.seen.low[self.cells] = low_now
+        self.seen.high[self.cells] = np.maximum(self.high[pattern[self.cells]], self.seen.high[self.cells])
+        return Found(tuple(found[cell] for cell in sorted(found)), self.programs, is_proved)
+
+    def _around(self, shape: int) -> tuple[int, ...]:
+        """The shown cells whose equations touch a pattern; where only ties do, those of all its part."""
+        bound, touched = self.by_group, self._groups_of(self.groups.touched, shape)
+        rows = {int(row) for group in touched for row in bound.indices[bound.indptr[group] : bound.indptr[group + 1]]}
+        cells = {int(self.groups.source[row]) for row in rows} - {-1}
+        if not cells:
+            parts = np.isin(self.part_of_row, self.part[touched])
+            cells = set(self.groups.source[parts].tolist()) - {-1}
+        return tuple(sorted(cells))
+
+    def _told(self) -> list[Exposed]:
+        """Cells that follow without a program: each group of leaves is at most what any of its equations leaves it."""
+        bound, ends = self.groups.bound, self.groups.ends
+        coo = bound.tocoo()
+        rows, groups, up = coo.row, coo.col, coo.data > 0
+        high, low = np.full(bound.shape[1], _FAR), np.zeros(bound.shape[1])
+        by_high, by_low = (np.full(bound.shape[1], -1) for _ in range(2))
+        for _ in range(_STEPS):
+            most = np.bincount(rows, weights=np.where(up, high[groups], -low[groups]), minlength=len(ends))
+            least = np.bincount(rows, weights=np.where(up, low[groups], -high[groups]), minlength=len(ends))
+            over, under = (ends - least)[rows], (ends - most)[rows]
+            tops = np.where(up, over + low[groups], high[groups] - under)
+            floors = np.where(up, under + high[groups], low[groups] - over)
+            _tighten(high, by_high, groups, rows, tops, np.less)
+            _tighten(low, by_low, groups, rows, floors, np.greater)
+        at_most, at_least = self.groups.touched @ high, self.groups.inside @ low
+        narrow = (at_most - at_least < self.width_needed - _TOLERANCE) & (self.width_needed > 0)
+        narrow &= np.diff(self.groups.touched.indptr) > 0
+        reasons: dict[int, tuple[int, ...]] = {}
+        for shape in np.flatnonzero(narrow).tolist():
+            touched = self._groups_of(self.groups.touched, shape)
+            blamed = self.groups.source[np.setdiff1d(np.concatenate([by_high[touched], by_low[touched]]), [-1])]
+            reasons[shape] = tuple(sorted({int(cell) for cell in blamed if cell >= 0})) or self._around(shape)
+        return [
+            Exposed(cell, float(at_least[shape]), float(at_most[shape]), reasons[shape])
+            for cell in self.cells.tolist()
+            for shape in [int(self.groups.pattern[cell])]
+            if shape in reasons and at_most[shape] - at_least[shape] < self.need[cell] - _TOLERANCE
+        ]
+
+    def interval(self, cell: int) -> tuple[float, float, tuple[int, ...]]:
+        """Least and greatest number of a withheld cell, and the shown cells that bind them."""
+        shape = int(self.groups.pattern[cell])
+        return self._solve(shape) if shape >= 0 else (0.0, float("inf"), ())
+
+    def _solve(self, shape: int) -> tuple[float, float, tuple[int, ...]]:
+        touched, inside = (self._groups_of(of, shape) for of in (self.groups.touched, self.groups.inside))
+        if self.free[touched].any():
+            return 0.0, float("inf"), ()
+        if not len(touched):
+            return 0.0, float("inf"), ()
+        weights = np.zeros(len(self.part))
+        weights[touched] = 1.0
+        high, binding = self._solved(weights, touched)
+        weights[:] = 0.0
+        weights[inside] = -1.0
+        low, more = self._solved(weights, touched) if len(inside) else (0.0, ())
+        self.low[shape], self.high[shape] = max(0.0, -low), high
+        return max(0.0, -low), high, tuple(sorted({*binding, *more}))
+
+    def _is_safe(self, shape: int, need: float) -> bool:
+        return bool(self.high[shape] - self.low[shape] >= need - _TOLERANCE)
+
+    def _groups_of(self, matrix: csr_array, shape: int) -> Places:
+        return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)
+
+    def _certify(self, but: Places) -> None:
+        """Note what many cells may be, at numbers that fit: as many of them as possible high, then as many low."""
+        groups = self.groups
+        loose = np.asarray((groups.touched @ self.free.astype(np.float64)) > 0)
+        # Nothing but parts of shown zeros: a zero that says no more than they do.
+        loose |= np.diff(groups.touched.indptr) == 0
+        self.high[loose], self.low[loose] = np.inf, 0.0
+        told = np.zeros(len(self.low), dtype=bool)
+        told[groups.pattern[but]] = True
+        draws = np.random.default_rng(7)  # any order does; the same one each time
+        idle = 0
+        for trial in range(_TRIALS):
+            narrow = ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE)
+            now = np.flatnonzero(narrow)
+            if len(now) < _FEW or idle > 2:
+                return
+            chosen = np.sort(draws.permutation(now)[:_TOGETHER])
+            self._note(chosen, is_high=trial % 4 != 3)
+            better = self.high[chosen] - self.low[chosen] >= self.width_needed[chosen] - _TOLERANCE
+            idle = idle + 1 if better.sum() < 0.1 * len(chosen) else 0
+
+    def _note(self, shapes: Places, *, is_high: bool) -> None:
+        """Numbers that fit and bring as many patterns as possible as far as they need."""
+        groups = self.groups
+        wanted = csr_array((groups.touched if is_high else groups.inside)[shapes])
+        parts = np.unique(self.part[np.unique(groups.touched[shapes].indices)])
+        here = np.flatnonzero(np.isin(self.part, parts) & ~self.free)
+        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+        need, count = self.width_needed[shapes], len(shapes)
+        one = eye_array(count, format="csr")
+        if is_high:
+            floor = np.where(np.isfinite(self.low[shapes]), self.low[shapes], 0.0)
+            more = hstack([-wanted[:, here], one], format="csr")
+            ends, tops = np.zeros(count), np.maximum(floor + need, 0.0)
+        else:
+            more = hstack([wanted[:, here], -one], format="csr")
+            ends, tops = np.maximum(self.high[shapes] - need, 0.0), np.full(count, np.inf)
+        self.programs += 1
+        found = linprog(
+            np.concatenate([np.zeros(len(here)), np.full(count, -1.0 if is_high else 1.0)]),
+            A_ub=more,
+            b_ub=ends,
+            A_eq=hstack([self.groups.bound[rows][:, here], csr_array((len(rows), count))], format="csr"),
+            b_eq=self.groups.ends[rows],
+            bounds=np.column_stack([np.zeros(len(here) + count), np.concatenate([np.full(len(here), _FAR), tops])]),
+            method="highs",
+        )
+        if found.x is None:
+            return
+        numbers = np.zeros(len(self.part))
+        numbers[here] = np.maximum(found.x[: len(here)], 0.0)
+        inside_here = np.zeros(len(self.part))
+        inside_here[here] = 1.0
+        outside = np.asarray(groups.touched @ (1.0 - inside_here)) > 0
+        high, low = np.asarray(groups.touched @ numbers), np.asarray(groups.inside @ numbers)
+        self.high = np.where(outside, self.high, np.maximum(self.high, high))
+        self.low = np.where(outside, self.low, np.minimum(self.low, low))
+
+    def _solved(self, weights: Numbers, touched: Places) -> tuple[float, tuple[int, ...]]:
+        result = self._program(weights, np.unique(self.part[touched]))
+        if result is None:
+            return float("inf"), ()
+        found, rows = result
+        blamed = self.groups.source[rows[np.abs(found.eqlin.marginals) > 1e-7]]
+        return float(-found.fun), tuple(int(cell) for cell in blamed if cell >= 0)
+
+    def _program(self, weights: Numbers, parts: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
+        here = np.isin(self.part, parts) & ~self.free
+        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+        self.programs += 1
+        found = linprog(
+            -weights[here],
+            A_eq=self.groups.bound[rows][:, np.flatnonzero(here)],
+            b_eq=self.groups.ends[rows],
+            bounds=(0, _FAR),
+            method="highs",
+        )
+        # Numbers that contradict each other (there are none in a build of events) tell a reader nothing.
+        return None if found.x is None else (found, rows)
+
+
+def _tighten(
+    bounds: Numbers, by: Places, groups: Places, rows: Places, found: Numbers, better: Callable[..., Flags]
+) -> None:
+    """Take the best bound found for each group, and note the equation it comes of."""
+    order = np.argsort(found if better is np.less else -found, kind="stable")
+    unique, first = np.unique(groups[order], return_index=True)
+    best = order[first]
+    improved = better(found[best], bounds[unique] - (1e-9 if better is np.less else -1e-9))
+    bounds[unique[improved]] = found[best[improved]]
+    by[unique[improved]] = rows[best[improved]]
