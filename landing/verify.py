@@ -194,7 +194,8 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         else:
             trouble = damage(folder / path, file)
             if trouble:
-                proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}")
+                way = "try --refetch" if snapshot.name == "events" else "verdicts are not in Kafka: put a copy back"
+                proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}; {way}")
             elif live[path] != file["rows"]:
                 proof.add("counts", where, f"the table says {live[path]} rows, the commit {file['rows']}")
     for path in live.keys() - noted.keys():
