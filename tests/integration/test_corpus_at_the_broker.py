@@ -163,6 +163,24 @@ def test_a_batch_that_is_damaged_on_the_broker_s_disk_stops_its_partition_by_nam
     assert not stage.rows("quarantine", "SELECT * FROM t"), "what could not be read was not judged"
 
 
+def test_a_stream_half_of_which_is_poison_stops_no_partition(stage: Stage):
+    agency, poison = stage.agency(partitions=3), [case for case in cases() if case.outcome != "accepted"]
+    producer, good = stage.producer(), 0
+    for _ in range(4):
+        for case in poison:
+            # Of another agency's topic: whatever it says of itself, here it is set aside.
+            producer.produce(topic(agency), case.value, headers=case.headers, partition=good % 3)
+            producer.produce(topic(agency), visit(agency, f"e-{good}"), partition=good % 3)
+            good += 1
+    assert producer.flush(60) == 0
+    landed = land(stage.settings)
+    assert not landed.halts
+    assert (landed.events, landed.quarantined) == (good, good)
+    assert sorted(stage.ids(agency)) == sorted(f"e-{n}" for n in range(good))
+    assert land(stage.settings).offsets == 0
+    assert verify(stage.settings).ok
+
+
 def test_of_transactions_what_was_committed_lands_and_the_rest_are_gaps(stage: Stage):
     for case in described("transactions"):
         agency, number = stage.agency(partitions=1), 0
