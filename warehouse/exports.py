@@ -1,11 +1,18 @@
-"""The same tables as Parquet for both tiers, and as CSV with a data package for the public one."""
+"""The same tables as Parquet for both tiers, and as CSV with a data package for the public one.
+
+A table whose rows are those of the version before is not written again: its files are given a second name.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 from warehouse.connection import Connection
+from warehouse.durable import sha256
 from warehouse.metric_tables import columns_of, quoted
+from warehouse.published import POINTER
 from warehouse.version_files import Tier, version_name
 
 _FIELD_TYPES = {
@@ -19,6 +26,8 @@ _FIELD_TYPES = {
 }
 # A row for every number of every table: as text more than twice all others together.
 _PARQUET_ALONE = ("figure_passports",)
+# Rows that say of which version they are.
+_OF_EACH_VERSION = ("figure_passports", "_meta")
 
 
 def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
@@ -31,22 +40,26 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         "WHERE database_name = 'snapshot' AND schema_name = 'marts' ORDER BY table_name"
     ).fetchall()
     name = version_name(tier.version)
+    earlier = _attach_earlier(connection, tier)
     resources = []
     for table, comment, _ in found:
         relation = f"snapshot.marts.{table}"
         columns = (
             columns_of(connection, relation) if not table.startswith("_") else {"key": "VARCHAR", "value": "VARCHAR"}
         )
+        is_same = earlier is not None and table not in _OF_EACH_VERSION and _is_same(connection, table)
         working = tier.working_folder / f"{tier.name}-{table}.parquet"
-        _copy(connection, f"SELECT * FROM {relation}", str(working), "FORMAT parquet, COMPRESSION zstd")  # noqa: S608
+        if not (is_same and earlier and earlier.link(f"parquet/{table}/{earlier.name}.parquet", working)):
+            _copy(connection, f"SELECT * FROM {relation}", str(working), "FORMAT parquet, COMPRESSION zstd")  # noqa: S608
         tier.place(working, tier.folder / "parquet" / table / f"{name}.parquet")
         if not is_public or table in _PARQUET_ALONE:
             continue
         working = tier.working_folder / f"{table}.csv"
-        texts = [quoted(column) for column, kind in columns.items() if kind == "VARCHAR"]
-        force = f", FORCE_QUOTE ({', '.join(texts)})" if texts else ""
-        safe = f"SELECT {_spreadsheet_safe(columns)} FROM {relation}"  # noqa: S608 names of the snapshot's tables
-        _copy(connection, safe, str(working), f"FORMAT csv, HEADER{force}")
+        if not (is_same and earlier and earlier.link(f".csv/{earlier.name}/{table}.csv", working)):
+            texts = [quoted(column) for column, kind in columns.items() if kind == "VARCHAR"]
+            force = f", FORCE_QUOTE ({', '.join(texts)})" if texts else ""
+            safe = f"SELECT {_spreadsheet_safe(columns)} FROM {relation}"  # noqa: S608 names of the snapshot's tables
+            _copy(connection, safe, str(working), f"FORMAT csv, HEADER{force}")
         final = tier.folder / ".csv" / name / f"{table}.csv"
         tier.place(working, final)
         resources.append(
@@ -77,6 +90,59 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         }
         document = json.dumps(package, ensure_ascii=False, indent=1)
         (tier.working_folder / f"{tier.name}-datapackage.json").write_text(document, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """The files of the version that is still in service, with the checksums it was published under."""
+
+    folder: Path
+    name: str
+    checksums: dict[str, str]
+
+    def link(self, file: str, working: Path) -> bool:
+        """Give a file of that version the name ``working``; False where it is not what was published."""
+        path = self.folder / file
+        if not path.is_file() or sha256(path) != self.checksums.get(file):
+            return False
+        working.hardlink_to(path)
+        return True
+
+
+def _attach_earlier(connection: Connection, tier: Tier) -> _Earlier | None:
+    """Attach the version in service as ``earlier``; None where there is none."""
+    pointer = tier.folder / POINTER
+    if not pointer.exists():
+        return None
+    document = json.loads(pointer.read_text(encoding="utf-8"))
+    database = tier.folder / document["database"]
+    if not database.exists():
+        return None
+    # Under a name of its own: a reader in this process may hold the same file open.
+    link = tier.working_folder / f"earlier-{tier.name}.duckdb"
+    link.unlink(missing_ok=True)
+    link.hardlink_to(database)
+    escaped = str(link).replace("'", "''")
+    connection.execute(f"ATTACH '{escaped}' AS earlier (READ_ONLY)")
+    link.unlink()
+    return _Earlier(tier.folder, version_name(document["version"]), document["checksums"])
+
+
+def _is_same(connection: Connection, table: str) -> bool:
+    """True where both versions of a table have the same columns, and the same rows in the same order."""
+    known = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'earlier' AND table_name = $table"
+    if not connection.execute(known, {"table": table}).fetchall():
+        return False
+    # Each row in its place: the order of rows is part of a file.
+    placed = "(SELECT rowid AS place, * FROM {}.marts.{}) AS own"
+    found = [
+        (
+            connection.execute(f"DESCRIBE {database}.marts.{table}").fetchall(),
+            connection.execute(f"SELECT count(*), sum(hash(own)) FROM {placed.format(database, table)}").fetchall(),  # noqa: S608 a table of the snapshot
+        )
+        for database in ("snapshot", "earlier")
+    ]
+    return found[0] == found[1]
 
 
 def _spreadsheet_safe(columns: dict[str, str]) -> str:

@@ -244,6 +244,7 @@ def _write_table(
             own.*, json_object({pairs})::VARCHAR AS passport_key, {_inputs(table, lake, is_public=is_public)}
             AS passport_inputs, {_scoped(table)}, {_beside(table)}
         FROM {relation} AS own {_joins(table, target)}
+        WHERE {" OR ".join(f"own.{quoted(measure + '_status')} = 'value'" for measure in table.measures) or "false"}
         ORDER BY passport_key
         """  # noqa: S608 names of the build's tables
     )

@@ -176,7 +176,9 @@ def collect(tier: Tier, *, keep: int, now: dt.datetime) -> None:
         match = _VERSIONED.fullmatch(path.name)
         if match is None or int(match[1]) >= tier.version or int(match[1]) in newest:
             continue
-        age = now - dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+        # A table's file may be older than the version: an unchanged one is shared with the version before.
+        made = tier.folder / f"v{match[1]}.duckdb"
+        age = now - dt.datetime.fromtimestamp((made if made.exists() else path).stat().st_mtime, dt.UTC)
         if int(match[1]) not in served or age > KEPT_FOR:
             doomed.add(path)
     for path in doomed:
