@@ -10,6 +10,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, repeat
+from operator import is_, itemgetter, lt
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -129,47 +131,55 @@ class Reader:
             yield from self._taken(messages)
 
     def _taken(self, messages: list[Message]) -> Iterator[Chunk]:
+        """The messages as chunks. They come in runs of one partition; a run in order, within its range, goes whole."""
+        given = _Given(messages)
         chunk = Chunk()
         finished: set[Partition] = set()
-        for message, headers in zip(messages, _headers(messages), strict=True):
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            place = (topic, partition)
-            if message.error() is not None:
-                finished |= self._failed(message)
-                continue
-            if place not in self._open or place in finished:
-                continue  # read ahead of the planned end: the next drain's
-            end = self.ends[place]
-            if offset < self.position[place]:
-                self.stopped[place] = Stopped(
-                    "START_OFFSET_RESET", f"offset {offset} came after {self.position[place]}"
-                )
-                finished.add(place)
-                continue
-            if offset >= end:
-                self.position[place] = end
-                finished.add(place)
-                continue
-            self.position[place] = offset + 1
-            value = message.value()
-            chunk.topics.append(topic)
-            chunk.partitions.append(partition)
-            chunk.offsets.append(offset)
-            chunk.values.append(value)
-            chunk.headers.append(headers)
-            chunk.times.append(message.timestamp()[1])
-            chunk.size += len(value) if value is not None else 0
-            if offset + 1 >= end:
-                finished.add(place)
-            if chunk.size >= CHUNK_BYTES:
-                yield chunk
-                chunk = Chunk()
+        begin = 0
+        for place, same in groupby(zip(given.topics, given.partitions, strict=True)):
+            end = begin + sum(1 for _ in same)
+            if place not in finished and given.follow_on(begin, end, self, place):
+                size = sum(map(len, filter(None, given.values[begin:end])))
+                if chunk.size + size < CHUNK_BYTES:
+                    given.move(begin, end, chunk, size)
+                    self.position[place] = given.offsets[end - 1] + 1
+                    if self.position[place] >= self.ends[place]:
+                        finished.add(place)
+                    begin = end
+                    continue
+            for i in range(begin, end):
+                if given.errors[i] is not None:
+                    finished |= self._failed(messages[i])
+                elif place not in finished and self._comes(place, given.offsets[i], finished):
+                    given.move(i, i + 1, chunk, len(given.values[i] or b""))
+                if chunk.size >= CHUNK_BYTES:
+                    yield chunk
+                    chunk = Chunk()
+            begin = end
         if finished & self._open:
             leaving = finished & self._open
             self._open -= leaving
             self._consumer.incremental_unassign([TopicPartition(t, p) for t, p in leaving])
         if chunk:
             yield chunk
+
+    def awaits(self, place: Partition, first: int, last: int) -> bool:
+        """True where offsets from ``first`` to ``last`` of a partition are still to come, and within its range."""
+        return place in self._open and self.position[place] <= first and last < self.ends[place]
+
+    def _comes(self, place: Partition, offset: int, finished: set[Partition]) -> bool:
+        """True for a record that belongs to the drain; notes how far its partition came."""
+        if place not in self._open:
+            return False  # read ahead of the planned end: the next drain's
+        if offset < self.position[place]:
+            self.stopped[place] = Stopped("START_OFFSET_RESET", f"offset {offset} came after {self.position[place]}")
+            finished.add(place)
+            return False
+        end = self.ends[place]
+        self.position[place] = min(offset + 1, end)
+        if offset + 1 >= end:
+            finished.add(place)
+        return offset < end
 
     def _failed(self, message: Message) -> set[Partition]:
         """What an error event means: an end reached, a partition that cannot go on, or a passing trouble."""
@@ -201,6 +211,40 @@ class Reader:
         self.trouble = f"({error.str()})"
         if error.fatal():
             raise KafkaException(error)
+
+
+class _Given:
+    """Messages of the client as parallel lists, made without a step of Python for each."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.errors: list[KafkaError | None] = list(map(Message.error, messages))
+        self.topics: list[str] = list(map(Message.topic, messages))
+        self.partitions: list[int] = list(map(Message.partition, messages))
+        self.offsets: list[int] = list(map(Message.offset, messages))
+        self.values: list[bytes | None] = list(map(Message.value, messages))
+        self.headers = _headers(messages)
+        self.times: list[int] = list(map(itemgetter(1), map(Message.timestamp, messages)))
+
+    def follow_on(self, begin: int, end: int, reader: Reader, place: Partition) -> bool:
+        """True where the run holds records with values alone, in order, which the reader awaits."""
+        offsets = self.offsets[begin:end]
+        return (
+            # By identity: compared with None, the client's error sets an exception and returns all the same.
+            all(map(is_, self.errors[begin:end], repeat(None)))
+            and None not in self.values[begin:end]
+            and all(map(lt, offsets, offsets[1:]))
+            and reader.awaits(place, offsets[0], offsets[-1])
+        )
+
+    def move(self, begin: int, end: int, chunk: Chunk, size: int) -> None:
+        """Append a run to a chunk."""
+        chunk.topics += self.topics[begin:end]
+        chunk.partitions += self.partitions[begin:end]
+        chunk.offsets += self.offsets[begin:end]
+        chunk.values += self.values[begin:end]
+        chunk.headers += self.headers[begin:end]
+        chunk.times += self.times[begin:end]
+        chunk.size += size
 
 
 # Stands for headers that the client cannot hand over; the contract refuses it as it would refuse them.

@@ -10,7 +10,7 @@ import bisect
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from contracts.identity import looks_personal, normalise, pid
 from contracts.lake_tables import data_columns
 from landing.cluster import Topic
 from landing.consumer import Chunk
-from landing.decode_sql import digest_content, good_rows_query
+from landing.decode_sql import Members, all_members, digest_content, good_rows_query, members_among
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
@@ -30,6 +30,10 @@ VALIDATOR_VERSION = f"{event_contract().version}+3"  # the part after + grows wh
 DETECTOR_VERSION = "1"
 # Keys of people seen lately, so that a person's second event costs no second hash: some 50 MB at most.
 REMEMBERED_KEYS = 200_000
+# Records of a batch that are asked for the members their senders use.
+SAMPLED = 256
+# Headers that say nothing new; any other are the parser's.
+_PLAIN_HEADERS = (None, [], *([("content-type", media.encode())] for media in JSON_TYPES))
 
 _HEAD = {"i": "INTEGER", "t": "INTEGER", "p": "INTEGER", "o": "BIGINT"}
 _ENVELOPE = {
@@ -83,7 +87,7 @@ class Decoder:
         connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
-        self._query = good_rows_query(known.services is not None, known.places is not None)
+        self.sampled = SAMPLED
         self._parameters = self._load_known()
         self._skipped: set[int] = set()
         self.begin_batch()
@@ -112,13 +116,7 @@ class Decoder:
     def decode(self) -> list[Rejected]:
         """Make ``landed`` of the batch's good rows; return the rest."""
         now = dt.datetime.now(dt.UTC)
-        self._connection.register("chunk", pa.concat_tables(self._tables) if self._tables else _CHUNK.empty_table())
-        self._connection.execute("SET disabled_optimizers = 'filter_pushdown'")
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE decoded AS {self._query}",
-            {"latest": now + FUTURE_ALLOWANCE, **self._parameters},
-        )
-        self._connection.execute("SET disabled_optimizers = ''")
+        self._prove(now)
         accepted: list[dict[str, Any]] = []
         rejected: list[Rejected] = []
         for (i,) in self._connection.sql("SELECT i FROM chunk ANTI JOIN decoded USING (i) ORDER BY i").fetchall():
@@ -133,11 +131,58 @@ class Decoder:
         self._tables.clear()
         self._skipped.clear()
         if accepted:
-            self._connection.register("judged", pa.Table.from_pylist(accepted, schema=arrow_schema(_DECODED)))
-            self._connection.execute("INSERT INTO decoded BY NAME SELECT * FROM judged")
-            self._connection.unregister("judged")
+            self._also(pa.Table.from_pylist(accepted, schema=arrow_schema(_DECODED)))
         self._rekey()
         return rejected
+
+    def _prove(self, now: dt.datetime) -> None:
+        """Make ``decoded`` of the rows of ``chunk`` that the columns prove, with the columns that those rows need.
+
+        Nearly every record has the members that a sample of the batch shows; all others are looked for in the rest.
+        """
+        connection = self._connection
+        connection.register("chunk", pa.concat_tables(self._tables) if self._tables else _CHUNK.empty_table())
+        step = max(1, self._count // self.sampled)
+        types, names = connection.sql(f"""
+            SELECT list(DISTINCT json_extract_string(v, '$.type')), flatten(list(DISTINCT json_keys(v, '$.data')))
+            FROM chunk WHERE i % {step} = 0 AND plain AND json_valid(v)
+        """).fetchall()[0]  # noqa: S608 a number
+        usual = members_among(set(types or ()), set(names or ()))
+        usual = usual if usual.types else all_members()
+        given = {"latest": now + FUTURE_ALLOWANCE, **self._parameters}
+        connection.execute("SET disabled_optimizers = 'filter_pushdown'")
+        query, parameters = self._good_rows("chunk", usual, given)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {query}", parameters)
+        if usual != all_members():
+            connection.execute(
+                "CREATE OR REPLACE TEMP TABLE unusual AS FROM chunk ANTI JOIN decoded USING (i) WHERE plain"
+            )
+            if connection.sql("SELECT count(*) FROM unusual").fetchall() != [(0,)]:
+                query, parameters = self._good_rows("unusual", all_members(), given)
+                self._also(connection.sql(query, params=parameters).to_arrow_table())
+            connection.execute("DROP TABLE unusual")
+        connection.execute("SET disabled_optimizers = ''")
+
+    def _good_rows(self, chunk: str, members: Members, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The query, and those of the parameters that it asks for: DuckDB refuses any other."""
+        query = good_rows_query(chunk, members, self._known.services is not None, self._known.places is not None)
+        return query, {name: value for name, value in given.items() if f"${name}" in query}
+
+    def _also(self, rows: pa.Table) -> None:
+        """Add rows to ``decoded``, and the columns they need."""
+        if not rows.num_rows:
+            return
+        held = set(self._columns_held())
+        new = [name for name in rows.column_names if name not in held and rows.column(name).null_count < rows.num_rows]
+        for name in new:
+            self._connection.execute(f'ALTER TABLE decoded ADD COLUMN "{name}" {_DECODED[name]}')
+        kept = rows.select([name for name in rows.column_names if name in held or name in new])
+        self._connection.register("more", kept)
+        self._connection.execute("INSERT INTO decoded BY NAME SELECT * FROM more")
+        self._connection.unregister("more")
+
+    def _columns_held(self) -> list[str]:
+        return [row[0] for row in self._connection.sql("DESCRIBE decoded").fetchall()]
 
     def conflict(self, i: int) -> Rejected:
         """The rejection of an accepted record whose id came before with another content."""
@@ -180,10 +225,10 @@ class Decoder:
         return {"i": number, "t": topic, "p": chunk.partitions[i], "o": chunk.offsets[i]}
 
     def _columns(self, chunk: Chunk, skipped: set[int]) -> pa.Table:
-        plain = [headers is None or _only_json_type(headers) for headers in chunk.headers]
+        plain = list(map(_PLAIN_HEADERS.__contains__, chunk.headers))
         for i in skipped:
             plain[i] = False
-        topics = pa.array([self._topics[topic] for topic in chunk.topics], pa.int32())
+        topics = pa.array(list(map(self._topics.__getitem__, chunk.topics)), pa.int32())
         return pa.table(
             [
                 pa.array(range(self._count, self._count + len(chunk)), pa.int32()),
@@ -211,10 +256,19 @@ class Decoder:
         self._connection.register("found_pids", table)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
         self._connection.unregister("found_pids")
-        listed = ", ".join(f'decoded."{name}"' for name in _DECODED if name != "pid")
+        held = set(self._columns_held())
+        listed = ", ".join(
+            f'decoded."{name}"' if name in held else f'NULL::{kind} AS "{name}"'
+            for name, kind in _DECODED.items()
+            if name != "pid"
+        )
         # A view, so that the digest is computed once, when the row is written, and for the few repeated ids. Cut to
         # half, SHA-256 of key and content cannot be extended by an attacker.
-        content = digest_content().replace('"pid"', 'decoded."pid"')
+        data = held & data_columns().keys()
+        counted = ", ".join(f'count("{name}")' for name in sorted(data))
+        rows, *values = self._connection.sql(f"SELECT count(*), {counted} FROM decoded").fetchall()[0]  # noqa: S608
+        whole = {name for name, count in zip(sorted(data), values, strict=True) if count == rows}
+        content = digest_content(data, whole).replace('"pid"', 'decoded."pid"')
         self._connection.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW landed AS
@@ -269,13 +323,11 @@ def _row(event: Event) -> dict[str, Any]:
 
 
 def _texts(values: list[bytes | None]) -> pa.Array:
-    """The values as text; null where a value is absent, too large for the contract or not UTF-8."""
-    limit = event_contract().max_value_bytes
-    fitting = [value if value is not None and len(value) <= limit else None for value in values]
+    """The values as text; null where a value is absent or not UTF-8."""
     try:
-        return pa.array(fitting, pa.binary()).cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([_utf8(value) for value in fitting], pa.string())
+        return pa.array(values, pa.string())
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return pa.array([_utf8(value) for value in values], pa.string())
 
 
 def _utf8(value: bytes | None) -> str | None:
@@ -283,14 +335,6 @@ def _utf8(value: bytes | None) -> str | None:
         return None if value is None else value.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _only_json_type(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """True for the one header that says nothing new; anything else is the parser's."""
-    if len(headers) != 1:
-        return not headers
-    name, value = headers[0]
-    return name == "content-type" and value in [media.encode() for media in JSON_TYPES]
 
 
 def _plain(code: str) -> bool:

@@ -16,7 +16,8 @@ is little: the query is written for what agencies send. DuckDB's own JSON reader
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from functools import cache
 
 from contracts.event import JSON_TYPES
@@ -36,34 +37,60 @@ _TIME = (
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "dataschema", "datacontenttype")
 
 
+@dataclass(frozen=True)
+class Members:
+    """What a query looks for: types of event, and fields of their data. A record with any other is not proved."""
+
+    types: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
 @cache
-def shape() -> str:
+def all_members() -> Members:
+    """Every type and field that an agency may send."""
+    return Members(tuple(event_contract().types_of("agency")), tuple(event_contract().fields))
+
+
+def members_among(types: Set[str], names: Set[str]) -> Members:
+    """Those of the contract among types and names of fields that were seen in records, with what they need."""
+    known = {name: kind for name, kind in event_contract().types_of("agency").items() if name in types}
+    allowed = {name for kind in known.values() for name in kind.fields}
+    needed = {name for kind in known.values() for name in kind.required}
+    # Re-keying asks for the column of keys in any case.
+    wanted = (names & allowed) | needed | {"user_key"}
+    return Members(tuple(known), tuple(name for name in event_contract().fields if name in wanted))
+
+
+def shape(fields: Sequence[str]) -> str:
     """The structure handed to DuckDB's JSON reader: every leaf stays raw JSON, so its type stays visible."""
-    leaves = dict.fromkeys(event_contract().fields, "JSON")
-    return json.dumps({**dict.fromkeys(_ENVELOPE, "JSON"), "data": leaves})
+    return json.dumps({**dict.fromkeys(_ENVELOPE, "JSON"), "data": dict.fromkeys(fields, "JSON")})
 
 
-@cache
-def good_rows_query(check_services: bool, check_places: bool) -> str:
-    """A SELECT giving the rows of ``chunk`` (i, t, p, o, agency_id, v, plain) that are proved good.
+def good_rows_query(chunk: str, members: Members, check_services: bool, check_places: bool) -> str:
+    """A SELECT giving the rows of the view ``chunk`` (i, t, p, o, agency_id, v, plain) that are proved good.
+
+    It costs by the members it looks for, not by those a record has: look for all of them in few records only.
 
     Known codes are enumerations of fragments: ``live_service`` and, per kind, ``known_province``, ``known_district``.
     Parameters: ``$latest``, the latest time allowed; ``$key_ids``, fragments; ``$ending`` and ``$last_days``, services
     that have a last day. Columns: i, t, p, o, event_id, source, agency_id, event_type, occurred_at and the lake's data
-    columns (``pid`` is still ``user_key``).
+    columns of the members (``pid`` is still ``user_key``).
 
     Run it with the optimizer's filter_pushdown off: pushed below the projection, every condition would read the JSON
     anew (measured: six times slower).
     """
     contract = event_contract()
     lifted = ", ".join(f'e."{name}"::VARCHAR AS e_{name}' for name in _ENVELOPE)
-    lifted_data = ", ".join(f'e.data."{name}"::VARCHAR AS d_{name}' for name in contract.fields)
-    values = ", ".join(_values())
-    size = " + ".join(_compact_size())
-    fields = "\n    AND ".join(_field_holds(field, check_services, check_places) for field in contract.fields.values())
+    lifted_data = ", ".join(f'e.data."{name}"::VARCHAR AS d_{name}' for name in members.fields)
+    values = ", ".join(_values(members))
+    size = " + ".join(_compact_size(members))
+    fields = "\n    AND ".join(
+        _field_holds(contract.fields[name], members, check_services, check_places) for name in members.fields
+    )
     required = " ".join(
         f"WHEN {_quoted(_fragment(name))} THEN {' AND '.join(f'd_{field} IS NOT NULL' for field in kind.required)}"
         for name, kind in contract.types_of("agency").items()
+        if name in members.types
     )
     media = ", ".join(_quoted(_fragment(name)) for name in JSON_TYPES)
     spaced = "contains(v, ' ') OR contains(v, chr(10)) OR contains(v, chr(13)) OR contains(v, chr(9))"
@@ -73,8 +100,8 @@ def good_rows_query(check_services: bool, check_places: bool) -> str:
 WITH texts AS (
     SELECT i, t, p, o, agency_id::VARCHAR AS agency_id,
         CASE WHEN {spaced} THEN strlen({compact}) ELSE strlen(v) END AS compact_size,
-        from_json(v, {_quoted(shape())}) AS e
-    FROM chunk
+        from_json(v, {_quoted(shape(members.fields))}) AS e
+    FROM {chunk}
     WHERE plain AND agency_id <> '{EVALUATOR}' AND v IS NOT NULL
         AND strlen(v) <= {contract.max_value_bytes} AND json_valid(v)
 ),
@@ -99,40 +126,44 @@ WHERE e_specversion = '"1.0"'
 """  # noqa: S608 see above
 
 
-def digest_content() -> str:
+def digest_content(columns: Set[str], whole: Set[str] = frozenset()) -> str:
     """An SQL text over the decoded columns that is equal for equal events: type, instant, every field given.
 
-    Named and in the contract's order, so that a later optional field changes no digest of today. Values hold no
-    ``|``: every kind of field has a pattern without it.
+    ``columns`` are those there are: one that is not there says nothing, as one that is NULL. ``whole`` are those
+    without any NULL, which cost less. Named and in the contract's order, so that a later optional field changes no
+    digest of today. Values hold no ``|``: every kind of field has a pattern without it.
     """
     own = {
         name: {field.column for field in kind.own.values()} for name, kind in event_contract().types.items() if kind.own
     }
     elsewhere = {column for columns in own.values() for column in columns}
-    parts = [_digest_parts(data_columns().keys() - elsewhere)]
+    parts = [_digest_parts(columns - elsewhere, whole)]
     # Columns of a single type are looked at in its rows alone.
     parts += [
-        f"CASE event_type WHEN {_quoted(name)} THEN {_digest_parts(columns)} END" for name, columns in own.items()
+        f"CASE event_type WHEN {_quoted(name)} THEN concat({_digest_parts(mine & columns, frozenset())}) END"
+        for name, mine in own.items()
+        if mine & columns
     ]
     return f"concat(event_type, '|', epoch_us(occurred_at), '|', {', '.join(parts)})"
 
 
-def _digest_parts(columns: Set[str]) -> str:
-    named = (
-        f"coalesce('{name}=' || {_digest_text(name, kind)} || '|', '')"
+def _digest_parts(columns: Set[str], whole: Set[str]) -> str:
+    return ", ".join(
+        f"'{name}=', {_digest_text(name, kind)}, '|'"
+        if name in whole
+        else f"coalesce('{name}=' || {_digest_text(name, kind)} || '|', '')"
         for name, kind in data_columns().items()
         if name in columns
     )
-    return f"concat({', '.join(named)})"
 
 
 def _digest_text(column: str, kind: str) -> str:
     return f'"{column}"' if kind == "VARCHAR" or column == "pid" else f'"{column}"::VARCHAR'
 
 
-def _values() -> list[str]:
+def _values(members: Members) -> list[str]:
     columns = []
-    for field in event_contract().fields.values():
+    for field in map(event_contract().fields.__getitem__, members.fields):
         source = f"d_{field.name}"
         if field.kind == "count":
             value = f"TRY_CAST({source} AS BIGINT)"
@@ -150,28 +181,30 @@ def _values() -> list[str]:
         if field.kind == "declared_value":
             words = f"CASE WHEN starts_with({source}, '\"') THEN {_text(source)} ELSE 'value' END"
             columns.append(f"CASE WHEN {source} IS NOT NULL THEN {words} END AS declared_status")
-    for kind in event_contract().types.values():
-        columns += [f'NULL::{data_columns()[field.column]} AS "{field.column}"' for field in kind.own.values()]
     return columns
 
 
-def _compact_size() -> list[str]:
+def _compact_size(members: Members) -> list[str]:
     """The terms that add up to the size of the known members written without whitespace."""
     contract = event_contract()
     # Braces of both objects, names with quotes and colon, commas; the envelope's required members are always there.
     size = [str(4 + sum(len(name) + 4 for name in contract.envelope_required) - 2)]
     size += [f"strlen(e_{name})" for name in contract.envelope_required if name != "data"]
-    optional = [f"e_{name}" for name in contract.envelope_optional] + [f"d_{name}" for name in contract.fields]
+    optional = [f"e_{name}" for name in contract.envelope_optional] + [f"d_{name}" for name in members.fields]
     return size + [f"coalesce(strlen({name}) + {len(name) - 2 + 4}, 0)" for name in optional]
 
 
-def _field_holds(field: Field, check_services: bool, check_places: bool) -> str:
+def _field_holds(field: Field, members: Members, check_services: bool, check_places: bool) -> str:
     """True where the field is absent, or allowed in the event's type and good."""
-    contract = event_contract()
     source = f"d_{field.name}"
-    types = [name for name, kind in contract.types_of("agency").items() if field.name in kind.fields]
-    allowed = f"e_type IN ({_listed(_fragment(name) for name in types)})"
-    return f"({source} IS NULL OR ({allowed} AND {_fragment_holds(field, source, check_services, check_places)}))"
+    holds = _fragment_holds(field, source, check_services, check_places)
+    types = [name for name in members.types if field.name in event_contract().types[name].fields]
+    if not types:
+        return f"{source} IS NULL"
+    if len(types) < len(members.types):
+        holds = f"e_type IN ({_listed(_fragment(name) for name in types)}) AND {holds}"
+    required = [name for name in types if field.name in event_contract().types[name].required]
+    return holds if required == list(members.types) else f"({source} IS NULL OR ({holds}))"
 
 
 def _fragment_holds(field: Field, source: str, check_services: bool, check_places: bool) -> str:

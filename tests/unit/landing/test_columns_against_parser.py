@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from contracts.event import Event, Known, Record, parse
 from contracts.event_contract import event_contract
+from contracts.identity import pid
 from contracts.lake_tables import data_columns
 from contracts.vocabularies import codes, spellings
 from landing.cluster import Topic
 from landing.consumer import Chunk
-from landing.decode import Decoder, _row
+from landing.decode import SAMPLED, Decoder, _row
 from warehouse.connection import memory_connection
 
 AGENCY, TOPIC = "tax-north", "egov.events.v1.tax-north"
@@ -35,27 +36,38 @@ def decoder() -> Iterator[Decoder]:
     connection.close()
 
 
-def columns_of(decoder: Decoder, values: list[bytes | None]) -> dict[int, dict[str, Any]]:
-    """The rows the query alone proves good, by position, before re-keying."""
-    chunk = Chunk([TOPIC] * len(values), [0] * len(values), list(range(len(values))), values, [None] * len(values))
-    connection = decoder._connection
-    connection.register("chunk", decoder._columns(chunk, set()))
-    latest = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5)
-    table = connection.sql(decoder._query, params={"latest": latest, **decoder._parameters}).to_arrow_table()
-    connection.unregister("chunk")
-    return {row["i"]: row for row in table.to_pylist()}
+def columns_of(decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED) -> dict[int, dict[str, Any]]:
+    """The rows the columns alone prove good, by position, before re-keying."""
+    count = len(values)
+    decoder.begin_batch()
+    decoder.sampled = sampled
+    decoder.add(Chunk([TOPIC] * count, [0] * count, list(range(count)), values, [None] * count, [0] * count))
+    decoder._prove(dt.datetime.now(dt.UTC))
+    return {row["i"]: row for row in decoder._connection.sql("FROM decoded").to_arrow_table().to_pylist()}
 
 
-def agree(decoder: Decoder, values: list[bytes | None]) -> int:
+def agree(decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED) -> int:
     """Compare both judges over ``values``; how many the columns proved good."""
-    proved = columns_of(decoder, values)
+    proved = columns_of(decoder, values, sampled)
     now = dt.datetime.now(dt.UTC)
     for i, row in proved.items():
         judged = parse(Record(values[i], AGENCY), now, KNOWN)
         assert isinstance(judged, Event), (values[i], judged)
         expected = dict.fromkeys(COLUMNS) | _row(judged)
-        assert {name: row[name] for name in COLUMNS} == expected, values[i]
+        assert {name: row.get(name) for name in COLUMNS} == expected, values[i]
     return len(proved)
+
+
+def outcomes(decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED) -> dict[int, Any]:
+    """How landing ends each value of one batch: its row with the digest, or the reason."""
+    count = len(values)
+    decoder.begin_batch()
+    decoder.sampled = sampled
+    decoder.add(Chunk([TOPIC] * count, [0] * count, list(range(count)), values, [None] * count, [0] * count))
+    ends: dict[int, Any] = {one.offset: one.reason_code for one in decoder.decode()}
+    rows = decoder._connection.sql("SELECT * EXCLUDE (i, o, r), o FROM landed").to_arrow_table().to_pylist()
+    assert not ends.keys() & {row["o"] for row in rows}
+    return ends | {row.pop("o"): row for row in rows}
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,20}", fullmatch=True)
@@ -197,10 +209,28 @@ EDITS = {
 }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(values=st.lists(mutated(), min_size=20, max_size=60))
-def test_columns_accept_only_what_the_parser_accepts_with_the_same_rows(decoder, values):
-    agree(decoder, values)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.lists(mutated(), min_size=20, max_size=60), sampled=st.sampled_from([1, 2, 5, SAMPLED]))
+def test_columns_accept_only_what_the_parser_accepts_with_the_same_rows(decoder, values, sampled):
+    agree(decoder, values, sampled)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.lists(mutated(), min_size=4, max_size=8))
+def test_a_record_ends_alike_whatever_lies_beside_it_in_its_batch(decoder, values):
+    together = outcomes(decoder, values)
+    assert len(together) == len(values)
+    assert outcomes(decoder, values, sampled=1) == together
+    for i, value in enumerate(values):
+        assert outcomes(decoder, [value])[0] == together[i], value
+        judged = parse(Record(value, AGENCY), dt.datetime.now(dt.UTC), KNOWN)
+        if isinstance(judged, Event):
+            expected = dict.fromkeys(COLUMNS) | _row(judged)
+            key = expected.pop("pid")
+            assert {name: together[i][name] for name in expected} == expected, value
+            assert together[i]["pid"] == (pid(b"k" * 32, key) if key else None)
+        else:
+            assert together[i] == judged.reason_code
 
 
 FLIPS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=30, max_size=60)
