@@ -1,4 +1,4 @@
-"""Publications killed, half-written and held open: whole versions only, never going back (P2, P3)."""
+"""Publications killed, half-written, watched and held open: whole versions only, never going back (P1 to P3)."""
 
 from __future__ import annotations
 
@@ -124,6 +124,32 @@ def _check_leftovers(run: BuildRun, tier: str) -> None:
         run.broke("I10", f"{tier} keeps {sorted(hidden)}")
 
 
+READER = """
+import json, pathlib, sys, time
+import duckdb
+folder, done, how = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+last = seen = 0
+while True:
+    over = done.exists()
+    pointer = json.loads((folder / "CURRENT.json").read_text())
+    if how == "parquet":
+        path = folder / "parquet" / "monthly_users" / f"v{pointer['version']:06d}.parquet"
+        rows, version = len(duckdb.read_parquet(str(path)).fetchall()), pointer["version"]
+    else:
+        con = duckdb.connect()
+        path = folder / (pointer["database"] if how == "attach" else "current.duckdb")
+        con.execute(f"ATTACH '{path}' AS shown (READ_ONLY)")
+        version = int(con.execute("SELECT value FROM shown.marts._meta WHERE key = 'version'").fetchall()[0][0])
+        rows = con.execute("SELECT count(*) FROM shown.marts.monthly_users").fetchall()[0][0]
+        con.close()
+    assert rows, "an empty version"
+    assert version >= last, f"{version} after {last}"
+    seen, last = seen + (version > last), version
+    if over:
+        break
+    time.sleep(0.3)
+print(json.dumps({"last": last, "seen": seen}))
+"""
 HOLDER = """
 import sys, time, duckdb
 con = duckdb.connect(sys.argv[1], read_only=True)
@@ -132,6 +158,31 @@ print("open", flush=True)
 sys.stdin.read()
 con.execute("SHOW ALL TABLES").fetchall()
 """
+
+
+def watched_publications(rig: Rig, seed: int) -> list[Violation]:
+    """Eight readers, by ATTACH, fixed path and Parquet, in both tiers, while versions come."""
+    run = BuildRun(rig)
+    run.add(rig.rng.randrange(20, 50))
+    run.update()
+    _publish(run)
+    done = rig.folder / "done"
+    ways = [(tier, how) for tier in TIERS for how in ("attach", "fixed", "parquet", "attach")]
+    readers = [run.process(READER, str(run.settings.published / tier), str(done), how) for tier, how in ways]
+    try:
+        for _ in range(rig.rng.randrange(3, 10)):
+            run.add(rig.rng.randrange(1, 5))
+            run.update()
+            newest = _publish(run)
+    finally:
+        done.touch()
+        said = [reader.communicate(timeout=120) for reader in readers]
+    for (tier, how), reader, (out, err) in zip(ways, readers, said, strict=True):
+        if reader.returncode != 0:
+            run.broke("I5", f"a reader of {tier} by {how}: {err[-400:]}")
+        elif json.loads(out)["last"] != newest:
+            run.broke("I5", f"a reader of {tier} by {how} ended at {out}, published is {newest}")
+    return run.violations
 
 
 def held_session(rig: Rig, seed: int) -> list[Violation]:
@@ -168,6 +219,10 @@ def held_session(rig: Rig, seed: int) -> list[Violation]:
 
 
 ROWS = [
+    Row(
+        "P1", "eight readers over publications", ("I5",), 0, 20, watched_publications, seconds=600,
+        note="3 to 9 publications a run; tests/unit/warehouse has 15 with DuckDB 1.x; HTTP is not built",
+    ),
     Row(
         "P2", "publication killed at each step; what it left half-written", ("I5", "I6", "I10"), 0, 120,
         killed_publication, note="at every change tests/unit/warehouse has each step once",
