@@ -124,7 +124,8 @@ class Reader:
         heard = time.monotonic()
         while self._open:
             messages = self._consumer.consume(self._chunk_records, 0.25)
-            if messages:
+            # An error told again and again is no answer.
+            if any(message.error() is None or _is_end(message) for message in messages):
                 heard = time.monotonic()
             elif time.monotonic() - heard > SILENCE_SECONDS:
                 raise TryAgain(f"Kafka has not answered for {SILENCE_SECONDS:.0f} s {self.trouble}".strip())
@@ -186,7 +187,7 @@ class Reader:
         error, place = message.error(), (message.topic(), message.partition())
         if place not in self._open:
             return set()
-        if error.code() == KafkaError._PARTITION_EOF:
+        if _is_end(message):
             # The position the client fetches from next: markers and aborted records behind the last one count too.
             if message.offset() >= self.ends[place]:
                 self.position[place] = self.ends[place]
@@ -196,7 +197,8 @@ class Reader:
             self.stopped[place] = Stopped("PARTITION_OFFSET_CHANGED", str(error.str()))
             return {place}
         lost = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._BAD_MSG)
-        if error.code() in (*lost, KafkaError.INVALID_MSG, KafkaError._BAD_COMPRESSION):
+        unread = (KafkaError.INVALID_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED)  # an unknown codec
+        if error.code() in (*lost, *unread):
             self.stopped[place] = Stopped("COULD_NOT_READ_OFFSET_RANGE", str(error.str()))
             return {place}
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
@@ -266,3 +268,9 @@ def _headers(messages: Sequence[Message]) -> list[list[tuple[str, bytes | None]]
         except (SystemError, UnicodeDecodeError):
             found.append(_UNREADABLE)  # what came before the failing one is in the list
     return found
+
+
+def _is_end(message: Message) -> bool:
+    """True for the client's word that a partition has been read to its end."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import struct
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -30,12 +29,7 @@ pytestmark = pytest.mark.integration
 SEED = 1399
 BATCHES = list(described("batch"))
 # The consumer takes the client's "not implemented" for a trouble that passes, and asks again for ever.
-_NOT_YET = pytest.mark.xfail(raises=subprocess.TimeoutExpired, strict=True, reason="landing/consumer.py: no halt yet")
-ON_DISK = [
-    pytest.param(batch, id=batch.name, marks=[_NOT_YET] if batch.document["on_disk"] == "codec" else [])
-    for batch in BATCHES
-    if "on_disk" in batch.document
-]
+ON_DISK = [pytest.param(batch, id=batch.name) for batch in BATCHES if "on_disk" in batch.document]
 # Of a batch as it is sent and stored: where each of these lies (Kafka's record batch, version 2).
 MAGIC, CRC, ATTRIBUTES, COUNT, RECORDS = 16, 17, 21, 57, 61
 
