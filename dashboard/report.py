@@ -247,14 +247,12 @@ class _Site:
         return {"rows": ordered, "charts": drawn, "legend": names}
 
     def _state(self, row: Row) -> Markup:
-        values = {
-            "month": self.month_name(row["month"]),
-            "state": self.words.label("month_state", row["state"]),
-            "reported": self.words.number(row["reported"]),
-        }
+        month, state = self.month_name(row["month"]), self.words.label("month_state", row["state"])
+        # Who reported is counted among those expected to: where nobody said who is, there is no number to say.
         if not row["expected"]:
-            return self.words.phrase("month_state_unknown", **values)
-        return self.words.phrase("month_state", **values, expected=self.words.number(row["expected"]))
+            return self.words.phrase("month_state_unknown", month=month, state=state)
+        expected, reported = self.words.number(row["expected"]), self.words.number(row["reported"])
+        return self.words.phrase("month_state", month=month, state=state, expected=expected, reported=reported)
 
     def _headlines(self, month: str) -> Iterator[Markup]:
         """One sentence a measure: the figure, how many a day, and against the same month of the year before."""
