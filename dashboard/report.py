@@ -144,7 +144,6 @@ class _Site:
 
     def _front(self) -> dict[str, Any]:
         figures, month = self.figures, self.figures.headline_month
-        states = {row["month"]: row for row in figures.states}
         # Heartbeats that say nothing of the window are no fault of the connection.
         behind = [
             row
@@ -162,7 +161,7 @@ class _Site:
         return {
             "title": self.words.phrase("headlines"),
             "headlines": list(self._headlines(month)) if month else [],
-            "state": self._state(states[month]) if month in states else "",
+            "state": self._state(month),
             "nation_levels": figures.levels.get(NATION),
             "behind": behind,
             "mandates": missed,
@@ -191,18 +190,17 @@ class _Site:
     def _months(self) -> dict[str, Any]:
         return {
             "title": self.words.phrase("months"),
-            "states": list(reversed(self.figures.states)),
+            "states": list(self.figures.states.values())[::-1],
             "paged": sorted(self.figures.by_month),
         }
 
     def _month(self, month: str) -> dict[str, Any]:
         figures = self.figures
-        states = {row["month"]: row for row in figures.states}
         rows = figures.by_month[month]
         kinds = (("provinces", "province"), ("ministries", "ministry"), ("agencies", "agency"))
         return {
             "title": self.month_name(month),
-            "state": self._state(states[month]) if month in states else "",
+            "state": self._state(month),
             "rows": [row for row in figures.monthly.get(NATION, ()) if row["month"] == month],
             "kinds": [
                 (self.words.phrase(title), [row for row in rows if row["scope_key"].startswith(f"{kind}:")])
@@ -246,7 +244,11 @@ class _Site:
         ordered = sorted(rows, key=lambda row: row["month"], reverse=True)
         return {"rows": ordered, "charts": drawn, "legend": names}
 
-    def _state(self, row: Row) -> Markup:
+    def _state(self, label: str | None) -> Markup:
+        """How settled a month is and who reported; nothing where no such month is known."""
+        row = self.figures.states.get(label or "")
+        if row is None:
+            return Markup("")
         month, state = self.month_name(row["month"]), self.words.label("month_state", row["state"])
         # Who reported is counted among those expected to: where nobody said who is, there is no number to say.
         if not row["expected"]:

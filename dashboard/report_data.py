@@ -62,7 +62,7 @@ class Figures:
     monthly: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by scope key; month and channel in order
     by_month: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by month; scope key in order, all channels
     periods: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by scope key
-    states: Sequence[Row] = ()
+    states: Mapping[str, Row] = field(default_factory=dict)  # by month, the oldest first
     levels: Mapping[str, Row] = field(default_factory=dict)  # by scope key, the newest
     ranking: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by agency id, oldest round first
     connections: Mapping[str, Row] = field(default_factory=dict)  # by agency id, the newest day
@@ -79,7 +79,7 @@ class Figures:
     def headline_month(self) -> str | None:
         """The newest month that is over and has figures of the whole country; the newest of all where none is over."""
         told = {row["month"] for row in self.monthly.get(NATION, ())}
-        over = [row["month"] for row in self.states if row["state"] != "open" and row["month"] in told]
+        over = [month for month, row in self.states.items() if row["state"] != "open" and month in told]
         return max(over or told, default=None)
 
     def cell(self, key: str, month: str, measure: str, channel: str = "all") -> Cell:
@@ -103,7 +103,7 @@ def read_figures(connection: Connection) -> Figures:
     figures.monthly = _grouped(_monthly(connection, wanted), "scope_key")
     newest = _grouped([row for rows in figures.monthly.values() for row in rows if row["channel"] == "all"], "month")
     figures.by_month = newest
-    figures.periods = _grouped(_periods(connection), "scope_key")
+    figures.periods = _grouped(_periods(connection, figures.calendar), "scope_key")
     figures.months = {
         row["month"]: MonthName(row["month"], row["name_fa"], row["name_en"], row["year"], row["days"])
         for row in _rows(
@@ -112,12 +112,15 @@ def read_figures(connection: Connection) -> Figures:
             {"calendar": figures.calendar},
         )
     }
-    figures.states = _rows(
-        connection,
-        "SELECT month, state, vintage, expected, reported FROM marts.month_states "
-        "WHERE calendar = $calendar ORDER BY month",
-        {"calendar": figures.calendar},
-    )
+    figures.states = {
+        row["month"]: row
+        for row in _rows(
+            connection,
+            "SELECT month, state, vintage, expected, reported FROM marts.month_states "
+            "WHERE calendar = $calendar ORDER BY month",
+            {"calendar": figures.calendar},
+        )
+    }
     figures.levels = {row["scope_key"]: row for row in _levels(connection)}
     figures.ranking = _grouped(_ranking(connection), "agency_id")
     figures.connections = {row["agency_id"]: row for row in _connections(connection)}
@@ -170,7 +173,7 @@ def _monthly(connection: Connection, wanted: Mapping[str, object]) -> list[Row]:
     )
 
 
-def _periods(connection: Connection) -> list[Row]:
+def _periods(connection: Connection, calendar: str) -> list[Row]:
     """The newest periods of each subject and calendar, declared ranges among them."""
     return _rows(
         connection,
@@ -182,13 +185,8 @@ def _periods(connection: Connection) -> list[Row]:
         QUALIFY dense_rank() OVER (PARTITION BY scope_key, calendar ORDER BY month_start DESC, period) <= $periods
         ORDER BY scope_key, calendar DESC, month_start, period, channel <> 'all', channel
         """,
-        {"scopes": list(SCOPES), "calendar": _default_calendar(connection), "periods": PERIODS_SHOWN},
+        {"scopes": list(SCOPES), "calendar": calendar, "periods": PERIODS_SHOWN},
     )
-
-
-def _default_calendar(connection: Connection) -> str:
-    row = connection.execute("SELECT value FROM marts._meta WHERE key = 'calendar_default'").fetchone()
-    return str(row[0]) if row else "jalali"
 
 
 def _levels(connection: Connection) -> list[Row]:

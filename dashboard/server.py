@@ -89,11 +89,12 @@ class _StrictHeaders:
     def __init__(self, app: ASGIApp, front: Path) -> None:
         self._app = app
         self._front = front
+        self._known: tuple[tuple[int, int], str] = ((0, 0), "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = {**HEADERS, "Content-Security-Policy": content_security_policy(self._read())}
+                headers = {**HEADERS, "Content-Security-Policy": self._policy()}
                 message["headers"] = [
                     *message["headers"],
                     *((name.lower().encode(), value.encode()) for name, value in headers.items()),
@@ -102,11 +103,15 @@ class _StrictHeaders:
 
         await self._app(scope, receive, with_headers)
 
-    def _read(self) -> bytes:
+    def _policy(self) -> str:
+        """The policy of the front page in service, which is read once a version and not once an answer."""
         try:
-            return self._front.read_bytes()
+            status = self._front.stat()
         except FileNotFoundError:
-            return b""
+            return content_security_policy(b"")
+        if self._known[0] != (seen := (status.st_ino, status.st_mtime_ns)):
+            self._known = seen, content_security_policy(self._front.read_bytes())
+        return self._known[1]
 
 
 def serve(settings: Settings, *, port: int, host: str = "127.0.0.1") -> None:

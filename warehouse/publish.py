@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
@@ -26,7 +24,7 @@ from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
-from warehouse.published import TIERS, Manifest, manifest
+from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -177,12 +175,8 @@ def _write_pages(tier: Tier, before: Manifest | None, pages: Pages) -> None:
     working = tier.working_folder / "report"
     working.mkdir()
     earlier = None if before is None else tier.report_of(before.version)
-    connection = duckdb.connect(str(tier.database), read_only=True)
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_version(tier.database) as connection:
         pages(connection, working, earlier if earlier is not None and earlier.is_dir() else None)
-    finally:
-        connection.close()
     failpoint("pub.pages")
     tier.place_folder(working, tier.report_of(tier.version))
 

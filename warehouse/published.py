@@ -79,7 +79,14 @@ def open_published(settings: Settings, tier: str = "analyst") -> Iterator[Connec
     found = manifest(settings, tier)
     if found is None:
         raise UsageError("nothing is published yet", hint="run: mizan publish")
-    connection = duckdb.connect(str(found.database), read_only=True)
+    with open_version(found.database) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def open_version(database: Path) -> Iterator[Connection]:
+    """A read-only connection to one version's file, its instants in UTC."""
+    connection = duckdb.connect(str(database), read_only=True)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection

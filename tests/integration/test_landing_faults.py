@@ -5,12 +5,11 @@ of tests/faults.
 """
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from landing_stage import Stage, topic, visit
+from landing_stage import Stage, delete_topic, topic, visit
 
 from contracts.settings import Settings
 from landing.drain import LandingHalted, land
@@ -71,15 +70,3 @@ def test_a_faultpoint_is_refused_where_the_home_does_not_allow_it(stage: Stage):
     code, _, err = stage.run("land", FAULTPOINT="plan:kill")
     assert code == 2
     assert "FAULTPOINT" in err
-
-
-def delete_topic(stage: Stage, agency: str) -> None:
-    from kafka.admin import KafkaAdminClient
-
-    admin = KafkaAdminClient(**stage.settings.kafka_admin().for_kafka_python())
-    admin.delete_topics([topic(agency)])
-    deadline = time.monotonic() + 20
-    while topic(agency) in admin.list_topics():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    admin.close()
