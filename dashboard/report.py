@@ -20,7 +20,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dashboard import charts
-from dashboard.report_data import BEHIND, NATION, Figures, Row, Scope, read_figures
+from dashboard.report_data import BEHIND, NATION, Figures, Scope, read_figures
 from dashboard.wording import Cell, Language, Wording
 from warehouse.connection import Connection
 
