@@ -19,7 +19,7 @@ from contracts.keys import current_key_id, read_key, read_secret, secret_folder,
 from contracts.settings import EVALUATOR, Settings
 from contracts.topics import topic_of
 
-PASSWORD_FILE = "password"
+PASSWORD_FILE = "password"  # noqa: S105 a file's name
 # The second login of an agency whose first one was issued elsewhere: simulating must never rotate a real login.
 SIMULATOR = "simulator"
 
