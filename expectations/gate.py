@@ -2,13 +2,14 @@
 
 Verdicts are rows of lake/verdicts, one per decision; the latest decision on a (batch, agency) counts, and a pair
 without any does not count yet. A held pair closes nobody else's gate; an operator may release it by name and reason.
+One that is held because the judge failed, not the batch, is judged again by later runs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from expectations.judge import Finding, judge
 from expectations.landed_events import landed_events
 from expectations.policy import thresholds
 from expectations.summary import LakeFiles, Reference, frame
+from expectations.unjudged import failed_to_judge, unjudged
 
 if TYPE_CHECKING:
     from catalogue.read import Catalogue
@@ -35,10 +37,11 @@ class GateResult:
     """What stands after a run: the pairs judged now, every pair still held, and each other agency's latest verdict.
 
     Each entry has agency_id, batch, verdict (passed, warned, held, released), findings (expectation, severity,
-    observed) and judged_now.
+    observed) and judged_now. ``judge_again_at``: when the next of those falls due that the judge itself failed on.
     """
 
     agencies: list[dict[str, Any]] = field(default_factory=list)
+    judge_again_at: dt.datetime | None = None
 
     @property
     def held(self) -> list[dict[str, Any]]:
@@ -54,7 +57,8 @@ class GateResult:
 def gate(settings: Settings, *, catalogue: Catalogue | None = None, now: dt.datetime | None = None) -> GateResult:
     """Judge every landed (batch, agency) without a verdict, record the verdicts, say what stands.
 
-    ``catalogue`` is read from the lake where it is not given. Whatever Great Expectations cannot judge is held.
+    ``catalogue`` is read from the lake where it is not given. Whatever Great Expectations cannot judge is held, and
+    judged again by a later run (unjudged.py).
     """
     from warehouse.lake import Lake
 
@@ -65,7 +69,9 @@ def gate(settings: Settings, *, catalogue: Catalogue | None = None, now: dt.date
     # Events first: landing commits quarantine before events, so a batch seen here has all its rejects there.
     events, quarantine = lake.open("events"), lake.open("quarantine")
     decided = standing(settings, lake)
-    pairs = _pending(settings, events, quarantine, decided)
+    fresh = _pending(settings, events, quarantine, decided)
+    again = frozenset(unjudged(settings, lake, decided, policy).due(started))
+    pairs = [*fresh, *again]
     record: dict[str, Any] = {}
     if pairs:
         catalogue = catalogue or _catalogue(settings)
@@ -76,28 +82,28 @@ def gate(settings: Settings, *, catalogue: Catalogue | None = None, now: dt.date
             _reference(catalogue),
             policy,
             now=started,
-            last_decided=_last_decided(decided.values()),
+            last_decided=_last_decided(row for row in decided.values() if not failed_to_judge(row)),
         )
+        # Apart: what broke the judge before must not hold up, nor close, what it never saw.
+        parts = [row for row in rows if _pair(row) not in again], [row for row in rows if _pair(row) in again]
+        rows = [row for part in parts for row in part]
         suite = landed_events(policy)
-        found = judge(
-            rows,
-            suite,
-            group_by="agency_id",
-            seconds=policy["judge_seconds"],
-            retry_seconds=policy["retry_seconds"],
-        )
+        patience = {"seconds": policy["judge_seconds"], "retry_seconds": policy["retry_seconds"]}
+        found = [findings for part in parts for findings in judge(part, suite, group_by="agency_id", **patience)]
         verdicts = [
-            _verdict_row(row, findings, events.version, started) for row, findings in zip(rows, found, strict=True)
+            _verdict_row(row, findings, events.version, _after(decided.get(_pair(row)), started))
+            for row, findings in zip(rows, found, strict=True)
         ]
         # An operator or another run may have decided meanwhile: the earlier decision stands.
-        decided = standing(settings, lake)
-        verdicts = [row for row in verdicts if (row["batch_id"], row["agency_id"]) not in decided]
+        known, decided = decided, standing(settings, lake)
+        verdicts = [row for row in verdicts if decided.get(_pair(row)) == known.get(_pair(row))]
         lake.append("verdicts", verdicts)
         _record_outcome(lake, rows, verdicts, started)
-        decided |= {(row["batch_id"], row["agency_id"]): row for row in verdicts}
+        decided |= {_pair(row): row for row in verdicts}
         record = run_record.run(started, rows, found, suite)
     run_record.write(settings, lake, record, decided.values(), catalogue)
-    return GateResult(_what_stands(decided, frozenset(pairs)))
+    again_at = unjudged(settings, lake, decided, policy).again_at
+    return GateResult(_what_stands(decided, frozenset(pairs)), again_at)
 
 
 def release(settings: Settings, batch_id: str, agency_id: str, *, by: str, reason: str) -> None:
@@ -205,6 +211,15 @@ def _reference(catalogue: Catalogue) -> Reference:
         places={row["place_id"]: row["kind"] for row in catalogue.places},
         agencies=frozenset(row["agency_id"] for row in catalogue.agencies),
     )
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    return row["batch_id"], row["agency_id"]
+
+
+def _after(earlier: dict[str, Any] | None, now: dt.datetime) -> dt.datetime:
+    """Now, but later than the decision it replaces, whatever the clock did meanwhile."""
+    return now if earlier is None else max(now, earlier["decided_at"] + dt.timedelta(microseconds=1))
 
 
 def _last_decided(rows: Iterable[dict[str, Any]]) -> dict[str, dt.datetime]:

@@ -6,6 +6,7 @@ means that the step runs once more, and every step may.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from contracts.reporting_time import tehran_today
 from contracts.settings import Settings
 
 State = Mapping[str, Any]
+_JUDGE_AGAIN = "judge_again"
 
 
 def landed_state(settings: Settings) -> State:
@@ -58,6 +60,19 @@ def noted(settings: Settings, step: str) -> State | None:
     """What a step noted last; None where there is no readable note."""
     state = _read(settings).get(step)
     return state if isinstance(state, dict) else None
+
+
+def judge_again_at(settings: Settings) -> dt.datetime | None:
+    """When the next batch is due that the gate's own judge failed on; None where none waits or no note is readable."""
+    try:
+        return dt.datetime.fromisoformat((noted(settings, _JUDGE_AGAIN) or {})["at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def note_judge_again(settings: Settings, at: dt.datetime | None) -> None:
+    """Note when the gate should run again for want of a judge."""
+    note(settings, _JUDGE_AGAIN, None if at is None else {"at": at.isoformat()})
 
 
 def note(settings: Settings, step: str, state: State | None) -> None:

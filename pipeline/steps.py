@@ -37,7 +37,7 @@ class LandedStep:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Work that no step has done yet."""
+    """Work that no step has done yet. ``unjudged``: also batches that wait for a judge who failed on them."""
 
     offsets: int
     unjudged: bool
@@ -83,12 +83,16 @@ def offsets_ahead(settings: Settings) -> dict[str, int]:
 
 def waiting(settings: Settings) -> Waiting:
     """What every step still has to do. Asks the broker and the lake's logs; opens no data."""
-    return Waiting(sum(offsets_ahead(settings).values()), *_lake_waits(settings))
+    unjudged, unpublished = _lake_waits(settings)
+    unjudged |= progress.judge_again_at(settings) is not None
+    return Waiting(sum(offsets_ahead(settings).values()), unjudged, unpublished)
 
 
 def _lake_waits(settings: Settings) -> tuple[bool, bool]:
+    again_at = progress.judge_again_at(settings)
     return (
-        progress.noted(settings, "gate") != progress.landed_state(settings),
+        progress.noted(settings, "gate") != progress.landed_state(settings)
+        or (again_at is not None and again_at <= dt.datetime.now(dt.UTC)),
         progress.noted(settings, "publish") != progress.counted_state(settings),
     )
 
@@ -129,6 +133,7 @@ def judge_batches(settings: Settings) -> tuple[GateResult, Path]:
     before = progress.landed_state(settings)
     result = names_damage(gate)(settings)
     report = write_report(settings)
+    progress.note_judge_again(settings, result.judge_again_at)
     progress.note(settings, "gate", before)
     return result, report
 

@@ -225,6 +225,63 @@ def test_an_operator_may_change_thresholds_but_not_invent_them(settings, catalog
         gate(settings, catalogue=catalogue)
 
 
+@pytest.fixture
+def starved(settings, monkeypatch, tmp_path):
+    """A judge that cannot start, and its recovery."""
+    own = settings.home / "gate" / "policy.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("judge_tries: 3\njudge_pause_minutes: 5\n")
+    (tmp_path / "great_expectations.py").write_text("raise MemoryError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return lambda: monkeypatch.delenv("PYTHONPATH")
+
+
+def test_a_batch_that_the_judge_failed_on_is_judged_again_by_the_next_run(settings, catalogue, event, land, starved):
+    land([event(), event("agency-b", service_id="withdrawn")])
+    failed = gate(settings, catalogue=catalogue, now=NOON)
+    assert verdicts(failed) == {("agency-a", "b1"): "held", ("agency-b", "b1"): "held"}
+    assert set(findings(failed, "agency-a")) == {"gate_itself"}
+    assert failed.judge_again_at == NOON
+    starved()
+    judged = gate(settings, catalogue=catalogue, now=NOON)  # the same instant: the later verdict counts all the same
+    assert verdicts(judged) == {("agency-a", "b1"): "passed", ("agency-b", "b1"): "held"}
+    assert findings(judged, "agency-b") == {"references_known": 1}
+    assert judged.judge_again_at is None
+    assert gate(settings, catalogue=catalogue).judged == []
+    assert len(Lake(settings).open("verdicts").rows()) == 4  # every try is on record
+
+
+def test_tries_grow_rarer_and_end(settings, catalogue, event, land, starved):
+    land([event()])
+    assert gate(settings, catalogue=catalogue, now=NOON).judge_again_at == NOON
+    second = gate(settings, catalogue=catalogue, now=NOON + dt.timedelta(seconds=1))
+    assert second.judge_again_at == NOON + dt.timedelta(seconds=61)
+    assert gate(settings, catalogue=catalogue, now=NOON + dt.timedelta(seconds=60)).judged == []
+    last = gate(settings, catalogue=catalogue, now=NOON + dt.timedelta(seconds=61))
+    assert len(last.judged) == 1
+    assert last.judge_again_at is None
+    starved()
+    assert gate(settings, catalogue=catalogue, now=NOON + dt.timedelta(days=9)).judged == []
+    release(settings, "b1", "agency-a", by="N. Azar", reason="counted by hand")
+
+
+def test_a_batch_the_judge_failed_on_neither_closes_nor_delays_others(settings, catalogue, event, land, starved):
+    land([event()])
+    gate(settings, catalogue=catalogue, now=NOON)
+    land([event("agency-b", batch="b2")])
+    starved()
+    later = gate(settings, catalogue=catalogue, now=NOON + dt.timedelta(minutes=1))
+    assert verdicts(later) == {("agency-a", "b1"): "passed", ("agency-b", "b2"): "passed"}
+
+
+def test_what_an_operator_released_is_not_judged_again(settings, catalogue, event, land, starved):
+    land([event(service_id="withdrawn")])
+    gate(settings, catalogue=catalogue, now=NOON)
+    release(settings, "b1", "agency-a", by="N. Azar", reason="counted by hand")
+    starved()
+    assert gate(settings, catalogue=catalogue).judged == []
+
+
 def test_no_personal_value_reaches_the_records(settings, catalogue, event, land):
     key = bytes(range(200, 216))
     land([event(pid=key, service_id="withdrawn") for _ in range(150)])
