@@ -12,12 +12,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import lru_cache
 from typing import Any
 
 from contracts import field_kinds
 from contracts.event_contract import EventContract, EventType, event_contract
-from contracts.identity import USER_KEY, looks_personal, normalise
+from contracts.identity import looks_personal, normalise
 from contracts.reasons import reasons
 from contracts.reporting_time import tehran_date
 from contracts.settings import EVALUATOR
@@ -34,6 +34,8 @@ _TIME = re.compile(
 )
 _JSON_KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
 _SHORT = json.JSONEncoder(separators=(",", ":")).encode
+_MOST_SHOWN = 64  # members of one object
+_SMALL = 4_096
 _SHOWABLE = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
 JSON_TYPES = ("application/cloudevents+json", "application/json")
 
@@ -52,11 +54,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why there is no event. ``detail`` names fields and formats, never values."""
+    """Why there is no event. ``detail`` names fields and formats, ``excerpt`` members and their types; never values."""
 
     reason_code: str
     stage: str
     detail: str = ""
+    excerpt: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -82,38 +85,48 @@ class Record:
 
 def parse(record: Record, now: dt.datetime, known: Known = OFFLINE) -> Event | Rejection:
     """Judge one record. Never raises for bad input; ``now`` is an aware instant."""
+    contract = event_contract()
+    value: dict[str, Any] | None = None
     try:
-        return _judge(record, now, known, event_contract())
+        attributes, text = _attributes(record, contract)
+        value = load_object(text, contract.max_depth)
+        return _judge({**attributes, "data": value} if attributes else value, record.agency_id, now, known, contract)
     except Refused as refused:
-        return Rejection(refused.code, refused.stage or reasons()[refused.code].stage, refused.detail)
+        stage = refused.stage or reasons()[refused.code].stage
+        if value is not None:
+            shown = _excerpt_of(value, len(record.value or b""))
+        else:
+            # Headers are refused before the value is read; a value that cannot be read has no members to show.
+            shown = excerpt(record.value) if refused.code == "bad_headers" else ""
+        return Rejection(refused.code, stage, refused.detail, shown)
 
 
-def _judge(record: Record, now: dt.datetime, known: Known, contract: EventContract) -> Event:
-    document = _document(record, contract)
-    envelope = _envelope(document, record.agency_id, now, contract)
+def _judge(
+    document: Mapping[str, Any], agency_id: str, now: dt.datetime, known: Known, contract: EventContract
+) -> Event:
+    envelope = _envelope(document, agency_id, now, contract)
     _check_privacy(document)
     event_type = contract.types[envelope["type"]]
     data = _data(document["data"], event_type, contract, known)
     occurred_at: dt.datetime = envelope["time"]
     _check_domain(data, occurred_at, known, event_type, contract)
-    return Event(envelope["id"], envelope["source"], record.agency_id, event_type.name, occurred_at, data)
+    return Event(envelope["id"], envelope["source"], agency_id, event_type.name, occurred_at, data)
 
 
-def _document(record: Record, contract: EventContract) -> dict[str, Any]:
-    """The envelope with its data, from structured or binary mode."""
+def _attributes(record: Record, contract: EventContract) -> tuple[dict[str, str], bytes]:
+    """The envelope that headers tell, and the value: the data alone in binary mode; without it the first is empty."""
     if record.value is None:
         raise Refused("tombstone")
     if len(record.value) > contract.max_value_bytes:
         raise Refused("too_large")
+    if not record.headers:
+        return {}, record.value
     headers = _headers(record.headers)
     attributes = {name[3:]: text for name, text in headers.items() if name.startswith("ce_")}
     content_type = headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if content_type not in JSON_TYPES:
         raise Refused("bad_headers", "content-type")
-    document = load_object(record.value, contract.max_depth)
-    if not attributes:
-        return document
-    return {**attributes, "data": document}
+    return attributes, record.value
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
@@ -192,20 +205,22 @@ def parse_time(text: str) -> dt.datetime:
 
 
 def _check_privacy(document: Mapping[str, Any]) -> None:
-    """Fire on a whole value that is a personal id, anywhere but in ``id`` and a well-formed ``user_key``."""
+    """Fire on a whole value that is a personal id, anywhere but in ``id``. A well-formed ``user_key`` is longer."""
     for name, node in document.items():
         if name == "data":
             for inner, child in node.items():
-                if not (inner == "user_key" and isinstance(child, str) and USER_KEY.fullmatch(child)):
-                    _check_leak(child, _shown(inner))
+                if not isinstance(child, str):
+                    _check_leak(child, inner)
+                elif looks_personal(child):
+                    raise Refused("pii_leak", _shown(inner))
         elif name != "id":
-            _check_leak(node, _shown(name))
+            _check_leak(node, name)
 
 
 def _check_leak(node: Any, name: str) -> None:
     if isinstance(node, str):
         if looks_personal(node):
-            raise Refused("pii_leak", name)
+            raise Refused("pii_leak", _shown(name))
     elif isinstance(node, dict):
         for child in node.values():
             _check_leak(child, name)
@@ -223,7 +238,8 @@ def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContra
     for name in given:
         if name not in event_type.fields:
             raise Refused("unknown_field", _shown(name))
-    data = {name: field_kinds.read(contract.field(event_type.name, name), value) for name, value in present.items()}
+    fields = contract.fields_of(event_type.name)
+    data = {name: field_kinds.read(fields[name], value) for name, value in present.items()}
     key_id = data.get("user_key_id")
     if known.user_key_ids is not None and key_id is not None and key_id not in known.user_key_ids:
         raise Refused("key_unknown")
@@ -235,8 +251,9 @@ def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContra
 def _check_domain(
     data: Mapping[str, Any], occurred_at: dt.datetime, known: Known, event_type: EventType, contract: EventContract
 ) -> None:
+    fields = contract.fields_of(event_type.name)
     for name, value in data.items():
-        spec = contract.field(event_type.name, name)
+        spec = fields[name]
         if spec.kind == "service" and known.services is not None:
             if value not in known.services:
                 raise Refused("unknown_service")
@@ -260,13 +277,26 @@ def excerpt(value: bytes | None) -> str:
         document = load_object(value, event_contract().max_depth)
     except Refused:
         return ""
-    return _SHORT(_shape(document, 2))[:2000]
+    return _excerpt_of(document, len(value))
 
 
-def _shape(node: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    return {
-        _shown(name): _shape(child, depth - 1)
-        if depth > 1 and isinstance(child, dict)
-        else _JSON_KINDS.get(type(child), "null")
-        for name, child in islice(node.items(), 64)
+def _excerpt_of(document: Mapping[str, Any], size: int) -> str:
+    names, kinds = tuple(document)[:_MOST_SHOWN], []
+    for name in names:
+        child = document[name]
+        inner = isinstance(child, dict)
+        kinds.append((tuple(child)[:_MOST_SHOWN], tuple(map(type, child.values()))) if inner else type(child))
+    # Senders err alike again and again. What is remembered of names stays small, whatever they send.
+    return (_excerpt_text if size <= _SMALL else _excerpt_text.__wrapped__)(names, tuple(kinds))
+
+
+@lru_cache(maxsize=512)
+def _excerpt_text(names: tuple[str, ...], kinds: tuple[Any, ...]) -> str:
+    """The excerpt of a document of these members; a kind is a JSON value's type or an object's names and types."""
+    shown = {
+        _shown(name): {_shown(inner): _JSON_KINDS.get(of, "null") for inner, of in zip(*kind, strict=False)}
+        if isinstance(kind, tuple)
+        else _JSON_KINDS.get(kind, "null")
+        for name, kind in zip(names, kinds, strict=True)
     }
+    return _SHORT(shown)[:2000]

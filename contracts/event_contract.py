@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +40,7 @@ class EventType:
     senders: frozenset[str]  # agency, evaluator: who may say it
     own: Mapping[str, Field]  # fields that mean something else in this type, or are in no other
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """Every field the type allows."""
         return frozenset(self.required) | frozenset(self.optional)
@@ -61,8 +61,15 @@ class EventContract:
 
     def field(self, type_name: str, name: str) -> Field:
         """A field as one type means it. KeyError where the contract has none of that name."""
-        own = self.types[type_name].own
-        return own[name] if name in own else self.fields[name]
+        return self._fields_of[type_name][name]
+
+    @cached_property
+    def _fields_of(self) -> Mapping[str, Mapping[str, Field]]:
+        return {name: {**self.fields, **kind.own} for name, kind in self.types.items()}
+
+    def fields_of(self, type_name: str) -> Mapping[str, Field]:
+        """The fields by name as one type means them, those too that it does not allow."""
+        return self._fields_of[type_name]
 
     def types_of(self, sender: str) -> Mapping[str, EventType]:
         """The types that an ``agency`` or the ``evaluator`` may send."""

@@ -49,11 +49,9 @@ def check_period(period: str, calendar: str) -> None:
 
 
 def _text(field: Field, value: Any) -> str:
-    if isinstance(value, dict | list):
-        raise Refused("schema_violation", field.name)
-    if not isinstance(value, str):
-        raise Refused("bad_type", field.name)
-    return normalise(value)
+    if isinstance(value, str):
+        return normalise(value)
+    raise Refused("schema_violation" if isinstance(value, dict | list) else "bad_type", field.name)
 
 
 def _matching(pattern: str, code: str) -> Callable[[Field, Any], str]:
@@ -109,13 +107,14 @@ def _boolean(field: Field, value: Any) -> bool:
 
 
 def _count(field: Field, value: Any) -> int:
-    if isinstance(value, dict | list):
+    if type(value) is int:
+        whole = value
+    elif isinstance(value, dict | list):
         raise Refused("schema_violation", field.name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    elif isinstance(value, float) and value.is_integer():
+        whole = int(value)
+    else:
         raise Refused("bad_type", field.name)
-    if isinstance(value, float) and not value.is_integer():
-        raise Refused("bad_type", field.name)
-    whole = int(value)
     if abs(whole) > MAX_COUNT:
         raise Refused("bad_number", field.name)
     if whole < 0:

@@ -26,6 +26,8 @@ _MOBILE = re.compile(MOBILE_PATTERN)
 _EMAIL = re.compile(EMAIL_PATTERN)
 # What a national id or a mobile number can begin with.
 _FIRST = frozenset("+0123456789۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")
+# No national id or mobile number has more characters.
+_LONGEST = 14
 # Far above any field of the contract. Composing orders runs of combining marks, which takes quadratic time.
 LONGEST_COMPOSED = 4_096
 
@@ -45,6 +47,8 @@ def normalise(text: str) -> str:
     A text above LONGEST_COMPOSED characters is not composed: no field may be as long, so it is refused as it stands.
     """
     plain = text.strip()
+    if plain.isascii():
+        return plain  # none of what follows changes ASCII
     if len(plain) <= LONGEST_COMPOSED:
         plain = unicodedata.normalize("NFC", plain)
     return plain.translate(_DIGITS).translate(_LETTERS)
@@ -115,6 +119,8 @@ def looks_personal(text: str) -> bool:
     plain = text.strip()
     if "@" not in plain and plain[:1] not in _FIRST:
         return False  # most values of most events: ids of other kinds, codes, words
+    if "@" not in plain and len(plain) > _LONGEST:
+        return False
     plain = ascii_digits(plain)
     if _NATIONAL_ID.fullmatch(plain):
         return is_national_id(plain.replace("-", ""))

@@ -24,6 +24,11 @@ _COLUMNS = lake_tables()["quarantine"]
 def as_table(rejected: Iterable[Rejected], batch_id: str, landed_at: dt.datetime) -> pa.Table:
     """Rejections as rows of the lake's table, made by columns: half of a stream may be rejected."""
     rows = list(rejected)
+    given = (
+        dict(zip(Rejected._fields, zip(*rows, strict=True), strict=True))
+        if rows
+        else dict.fromkeys(Rejected._fields, ())
+    )
     same = {
         "schema_version": event_contract().version,
         "validator_version": VALIDATOR_VERSION,
@@ -38,7 +43,7 @@ def as_table(rejected: Iterable[Rejected], batch_id: str, landed_at: dt.datetime
         if field.name in same:
             columns.append(pa.repeat(pa.scalar(same[field.name], field.type), len(rows)))
             continue
-        values = [getattr(one, told.get(field.name, field.name)) for one in rows]
+        values = given[told.get(field.name, field.name)]
         if field.name == "kafka_ts":
             columns.append(pa.array([max(time, 0) for time in values], pa.timestamp("ms", tz="UTC")).cast(field.type))
         else:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+import unicodedata
 
-from contracts.identity import looks_personal
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import identity
+from contracts.identity import EMAIL_PATTERN, MOBILE_PATTERN, NATIONAL_ID_PATTERN, ascii_digits, looks_personal
 
 
 @pytest.mark.parametrize(
@@ -47,3 +53,26 @@ def test_a_whole_value_that_is_personal_is_caught(text: str) -> None:
 )
 def test_what_is_not_one_whole_id_passes(text: str) -> None:
     assert not looks_personal(text)
+
+
+# Texts made of what the patterns are made of, with spaces and letters that must not hide them.
+ALIKE = st.one_of(
+    st.text("0123456789۰۱۹٠٩+-@. a\t", max_size=18),
+    st.from_regex(f"\\s?(?:{NATIONAL_ID_PATTERN}|{MOBILE_PATTERN}|{EMAIL_PATTERN})\\s?", fullmatch=True),
+)
+
+
+@given(text=ALIKE)
+def test_the_short_cuts_of_the_detector_change_nothing(text: str) -> None:
+    plain = ascii_digits(text.strip())
+    if re.fullmatch(NATIONAL_ID_PATTERN, plain):
+        expected = identity.is_national_id(plain.replace("-", ""))
+    else:
+        expected = bool(re.fullmatch(MOBILE_PATTERN, plain) or re.fullmatch(EMAIL_PATTERN, plain))
+    assert looks_personal(text) == expected
+
+
+@given(text=st.text(st.characters(max_codepoint=127)))
+def test_the_normal_form_of_ascii_is_the_text_without_outer_spaces(text: str) -> None:
+    composed = unicodedata.normalize("NFC", text.strip())
+    assert identity.normalise(text) == composed.translate(identity._DIGITS).translate(identity._LETTERS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.event import Event, Known, Record, parse
+from contracts.event import Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
 from contracts.identity import pid
 from contracts.lake_tables import data_columns
@@ -231,6 +231,13 @@ def test_a_record_ends_alike_whatever_lies_beside_it_in_its_batch(decoder, value
             assert together[i]["pid"] == (pid(b"k" * 32, key) if key else None)
         else:
             assert together[i] == judged.reason_code
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(value=mutated(), header=st.sampled_from([(), (("a", None),), (("ce_id", b"e-1"),)]))
+def test_what_a_rejection_shows_of_a_record_is_what_its_excerpt_shows(value, header):
+    judged = parse(Record(value, AGENCY, header), dt.datetime.now(dt.UTC), KNOWN)
+    assert not isinstance(judged, Rejection) or judged.excerpt == excerpt(value)
 
 
 FLIPS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=30, max_size=60)

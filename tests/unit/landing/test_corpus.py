@@ -19,7 +19,7 @@ from corpus_cases import (
     large_cases,
 )
 
-from contracts.event import Event, Record, parse
+from contracts.event import Event, Record, excerpt, parse
 from contracts.reasons import reasons
 from landing.cluster import Topic
 from landing.consumer import Chunk
@@ -85,6 +85,8 @@ def test_the_parser_gives_each_case_its_outcome(case: Case):
     assert ("accepted" if isinstance(judged, Event) else judged.reason_code) == case.outcome
     if case.detail is not None:
         assert judged.detail == case.detail
+    if not isinstance(judged, Event):
+        assert judged.excerpt == excerpt(case.value)
     for name, value in case.becomes.items():
         found = judged.event_id if name == "id" else judged.data[name]
         assert (found, type(found)) == (value, type(value))
