@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag, task
 
-from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, marts
+from scheduler.assets import BUILD_POOL, MONTH_TIMEOUT, OWNER, RETRIES, SHORT_TIMEOUT, START, marts
 
 MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
 
@@ -28,20 +28,20 @@ MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
 def backfill_months() -> None:
     """An operator's months, again."""
 
-    @task
+    @task(execution_timeout=SHORT_TIMEOUT)
     def list_months(params: dict[str, str] | None = None) -> list[str]:
         from pipeline.steps import months_between
 
         assert params is not None
         return months_between(params["from"], params["to"])
 
-    @task(pool=BUILD_POOL, map_index_template="{{ task.op_kwargs['month'] }}")
+    @task(pool=BUILD_POOL, execution_timeout=MONTH_TIMEOUT, map_index_template="{{ task.op_kwargs['month'] }}")
     def refresh_month(month: str) -> None:
         from pipeline.steps import refresh_month as refresh
 
         refresh(month)
 
-    @task(outlets=[marts], trigger_rule="none_failed")
+    @task(outlets=[marts], trigger_rule="none_failed", execution_timeout=SHORT_TIMEOUT)
     def announce() -> None:
         """The marts are up to date; publishing may start."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
-from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, marts
+from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, MONTH_TIMEOUT, OWNER, RETRIES, SHORT_TIMEOUT, START, marts
 
 
 @dag(
@@ -25,19 +25,19 @@ from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, marts
 def evaluate_agencies() -> None:
     """Scores to rankings."""
 
-    @task(pool=BUILD_POOL)
+    @task(pool=BUILD_POOL, execution_timeout=BUILD_TIMEOUT)
     def list_rounds(params: dict[str, str | None] | None = None) -> list[str]:
         from pipeline.evaluation import rounds_to_evaluate
 
         return rounds_to_evaluate((params or {}).get("round"))
 
-    @task(pool=BUILD_POOL, map_index_template="{{ task.op_kwargs['name'] }}")
+    @task(pool=BUILD_POOL, execution_timeout=MONTH_TIMEOUT, map_index_template="{{ task.op_kwargs['name'] }}")
     def evaluate_round(name: str) -> int:
         from pipeline.evaluation import evaluate_round as evaluate
 
         return evaluate(name)
 
-    @task(outlets=[marts], trigger_rule="none_failed")
+    @task(outlets=[marts], trigger_rule="none_failed", execution_timeout=SHORT_TIMEOUT)
     def announce() -> None:
         """The marts are up to date; publishing may start."""
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, lake_events, marts
+from scheduler.assets import (
+    BUILD_POOL,
+    BUILD_TIMEOUT,
+    GATE_TIMEOUT,
+    MONTH_TIMEOUT,
+    OWNER,
+    RETRIES,
+    SHORT_TIMEOUT,
+    START,
+    lake_events,
+    marts,
+)
 
 
 @dag(
@@ -24,29 +35,29 @@ from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, lake_events, mar
 def gate_and_build() -> None:
     """Lake to marts."""
 
-    @task
+    @task(execution_timeout=GATE_TIMEOUT)
     def gate() -> list[str]:
         from pipeline.steps import gate_batches
 
         return gate_batches()
 
-    @task(pool=BUILD_POOL, trigger_rule="all_success")
+    @task(pool=BUILD_POOL, trigger_rule="all_success", execution_timeout=BUILD_TIMEOUT)
     def update_facts() -> list[str]:
         from pipeline.steps import update_facts as update
 
         return update()
 
-    @task(pool=BUILD_POOL, map_index_template="{{ task.op_kwargs['month'] }}")
+    @task(pool=BUILD_POOL, execution_timeout=MONTH_TIMEOUT, map_index_template="{{ task.op_kwargs['month'] }}")
     def refresh_month(month: str) -> None:
         from pipeline.steps import refresh_month as refresh
 
         refresh(month)
 
-    @task(outlets=[marts], trigger_rule="none_failed")
+    @task(outlets=[marts], trigger_rule="none_failed", execution_timeout=SHORT_TIMEOUT)
     def announce() -> None:
         """The marts are up to date; publishing may start."""
 
-    @task(retries=0)
+    @task(retries=0, execution_timeout=SHORT_TIMEOUT)
     def report_closed_gates(held: list[str]) -> None:
         from airflow.sdk.exceptions import AirflowFailException
 

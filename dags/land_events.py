@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 
-from scheduler.assets import OWNER, RETRIES, START, kafka_backlog, lake_events
+from scheduler.assets import LANDING_TIMEOUT, OWNER, RETRIES, START, kafka_backlog, lake_events
 
 
 @dag(
@@ -26,7 +26,7 @@ from scheduler.assets import OWNER, RETRIES, START, kafka_backlog, lake_events
 def land_events() -> None:
     """Kafka to lake."""
 
-    @task(outlets=[lake_events])
+    @task(outlets=[lake_events], execution_timeout=LANDING_TIMEOUT)
     def land() -> int:
         from airflow.sdk.exceptions import AirflowSkipException
 

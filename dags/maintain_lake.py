@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from scheduler.assets import OWNER, RETRIES, START
+from scheduler.assets import MAINTENANCE_TIMEOUT, OWNER, RETRIES, START
 
 
 @dag(
@@ -22,7 +22,7 @@ from scheduler.assets import OWNER, RETRIES, START
 def maintain_lake() -> None:
     """Compaction, checkpoint, vacuum."""
 
-    @task
+    @task(execution_timeout=MAINTENANCE_TIMEOUT)
     def compact() -> None:
         from pipeline.steps import compact_lake
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, marts, published
+from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, OWNER, RETRIES, START, marts, published
 
 
 @dag(
@@ -22,7 +22,7 @@ from scheduler.assets import BUILD_POOL, OWNER, RETRIES, START, marts, published
 def publish_warehouse() -> None:
     """Marts to published snapshots."""
 
-    @task(pool=BUILD_POOL, outlets=[published])
+    @task(pool=BUILD_POOL, outlets=[published], execution_timeout=BUILD_TIMEOUT)
     def publish() -> int:
         from pipeline.steps import publish_marts
 

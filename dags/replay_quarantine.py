@@ -12,7 +12,7 @@ from airflow.sdk import Param, dag, task
 
 from contracts.reasons import reasons
 from contracts.settings import AGENCY_ID
-from scheduler.assets import OWNER, RETRIES, START, lake_events
+from scheduler.assets import MAINTENANCE_TIMEOUT, OWNER, RETRIES, START, lake_events
 
 
 @dag(
@@ -31,7 +31,7 @@ from scheduler.assets import OWNER, RETRIES, START, lake_events
 def replay_quarantine() -> None:
     """Quarantine to lake."""
 
-    @task(outlets=[lake_events])
+    @task(outlets=[lake_events], execution_timeout=MAINTENANCE_TIMEOUT)
     def replay(params: dict[str, str | None] | None = None) -> int:
         from airflow.sdk.exceptions import AirflowSkipException
 

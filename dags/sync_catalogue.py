@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
-from scheduler.assets import OWNER, RETRIES, START
+from scheduler.assets import OWNER, RETRIES, SHORT_TIMEOUT, START
 
 
 @dag(
@@ -24,7 +24,7 @@ from scheduler.assets import OWNER, RETRIES, START
 def sync_catalogue() -> None:
     """CSV to catalogue."""
 
-    @task
+    @task(execution_timeout=SHORT_TIMEOUT)
     def load(params: dict[str, str | None] | None = None) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 

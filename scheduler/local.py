@@ -23,6 +23,26 @@ READY_SECONDS = 240.0
 STOP_SECONDS = 30.0
 # One slot: a single process may write the build database, whatever Airflow would like to run at once.
 BUILD_POOL = "build_database"
+# What died is noticed within the minute that landing is promised in; Airflow's own defaults are five. A running task
+# says every five seconds that it lives (workers.min_heartbeat_interval): twelve of these must be missed before it is
+# retried, and a task retried too early is fenced. An operator's environment may say otherwise; see TUNABLE.
+TIMES = {
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    # The scheduler looks for work every second: a wake-up is worth little behind a five-second nap.
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+}
+# The only settings of Airflow that the caller's environment may pass: how fast and how much, never where or who.
+# Anything else (AIRFLOW_HOME, a database, an executor) would be that of some other Airflow of the operator's.
+TUNABLE = frozenset(
+    {
+        *TIMES,
+        "AIRFLOW__CORE__PARALLELISM",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL",
+    }
+)
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
@@ -53,8 +73,11 @@ def dags_folder() -> Path:
 
 def environment(settings: Settings, port: int, log_ports: tuple[int, int]) -> dict[str, str]:
     """The process environment of Airflow and of every task it starts. Holds no secret: those stay in files."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return kept | {
+    defaults = {"AIRFLOW__CORE__PARALLELISM": "4", **TIMES}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW") or name in TUNABLE}
+    return {
+        **defaults,
+        **kept,
         "AIRFLOW_HOME": str(airflow_home(settings)),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -65,13 +88,10 @@ def environment(settings: Settings, port: int, log_ports: tuple[int, int]) -> di
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords_file(settings)),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
-        # The scheduler looks for work every second: a wake-up is worth little behind a five-second nap.
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "GX_ANALYTICS_ENABLED": "false",
         "MIZAN_HOME": str(settings.home),

@@ -32,7 +32,10 @@ print("\\n@@" + json.dumps({
     "dags": {
         dag_id: {
             "doc": dag.doc_md, "tags": sorted(dag.tags), "owner": dag.owner, "params": sorted(dag.params),
-            "tasks": {t.task_id: {"retries": t.retries, "pool": t.pool} for t in dag.tasks},
+            "tasks": {
+                t.task_id: {"retries": t.retries, "pool": t.pool, "timeout": str(t.execution_timeout)}
+                for t in dag.tasks
+            },
         }
         for dag_id, dag in bag.dags.items()
     },
@@ -88,6 +91,11 @@ def test_every_task_retries_but_the_one_that_only_reports(bag):
     for dag in bag["dags"].values():
         for name, task in dag["tasks"].items():
             assert task["retries"] == (0 if name == "report_closed_gates" else 3)
+
+
+def test_every_task_has_an_end(bag):
+    for dag in bag["dags"].values():
+        assert all(task["timeout"] != "None" for task in dag["tasks"].values())
 
 
 def test_what_writes_the_build_database_shares_one_pool(bag):
