@@ -76,7 +76,8 @@ class Proof:
 def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Proof:
     """Prove the lake against its own log and the broker. ``deep`` also reads every column of every file back.
 
-    ``refetch`` first makes lost and damaged files of ``events`` again from Kafka where it still holds their records.
+    ``refetch`` first makes lost and damaged files of ``events`` and ``quarantine`` again from Kafka, where it still
+    holds their records.
 
     Offsets tile per partition and end at the transaction version; end - start = rows + quarantined + duplicates +
     gaps, with rows and quarantined counted in the files; offsets and (source, event id) are unique; files are there
@@ -194,7 +195,7 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         else:
             trouble = damage(folder / path, file)
             if trouble:
-                way = "try --refetch" if snapshot.name == "events" else "verdicts are not in Kafka: put a copy back"
+                way = "decisions are not in Kafka: put a copy back" if snapshot.name == DECISIONS else "try --refetch"
                 proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}; {way}")
             elif live[path] != file["rows"]:
                 proof.add("counts", where, f"the table says {live[path]} rows, the commit {file['rows']}")

@@ -208,6 +208,12 @@ def commits(lake: Lake, name: str) -> Iterator[LandedCommit]:
                 yield _landed(version, json.loads(said) if isinstance(said, str) else said)
 
 
+def offsets_of(snapshot: Snapshot, version: int) -> dict[str, int]:
+    """The ``land:`` transaction ids that one commit of the table set, without their prefix."""
+    found = [action["txn"] for action in _entry(local_folder(snapshot) / "_delta_log", version) if "txn" in action]
+    return {txn["appId"].removeprefix(PREFIX): int(txn["version"]) for txn in found if txn["appId"].startswith(PREFIX)}
+
+
 def damaged_entries(lake: Lake, name: str) -> list[str]:
     """Names of a table's log entries that are gone or cannot be read. Looks at the folder alone."""
     log = Path(lake.location(name)) / "_delta_log"

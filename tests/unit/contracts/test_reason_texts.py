@@ -59,4 +59,5 @@ def test_a_record_is_refused_for_no_reason_that_is_not_in_the_list() -> None:
 
 def test_every_reason_has_a_case_in_the_corpus() -> None:
     shown = {case.outcome for case in (*cases(), *large_cases())}
-    assert reasons().keys() - shown == {OURS, "id_conflict"}, "a conflict needs two records: tests of landing show it"
+    # A conflict needs two records, a lost verdict a lost file: tests of landing show them.
+    assert reasons().keys() - shown == {OURS, "id_conflict", "verdict_lost"}
