@@ -11,7 +11,7 @@ from typing import Any
 
 from landing_stage import Stage
 
-from faults import oracle, schedule
+from faults import canaries, oracle, schedule
 from faults.build_run import numbers
 from faults.registry import Violation
 from faults.rig import Rig
@@ -35,6 +35,7 @@ class LandingRun:
         load_tables(self.stage.settings, "catalogue", self.catalogue)
         self.records: list[Said] = []
         self.violations: list[Violation] = []
+        self.heard: list[str] = []  # what commands complained of
 
     @property
     def lake(self) -> Path:
@@ -64,13 +65,15 @@ class LandingRun:
 
     def killed(self, *command: str, fault: str, optional: bool = False) -> bool:
         """Run `mizan …` with FAULTPOINT and expect its death by SIGKILL; ``optional``: it may never get there."""
-        code, _, err = self.stage.run(*command, FAULTPOINT=fault)
+        code, out, err = self.stage.run(*command, FAULTPOINT=fault)
+        self.heard += [out, err]
         if code != -signal.SIGKILL and not (optional and code == 0):
             self.broke("I12", f"{fault} ended with {code}: {err[-300:]}")
         return code == -signal.SIGKILL
 
     def ended(self, code: int, err: str, allowed: Sequence[int]) -> None:
         """I12: a process ends with a code that is documented for what happened to it, and says why."""
+        self.heard.append(err)
         if code not in allowed or "Traceback" in err:
             self.broke("I12", f"exit {code}, allowed are {tuple(allowed)}: {err[-600:]}")
 
@@ -92,7 +95,7 @@ class LandingRun:
         self.broke("I9", f"landing does not end: {trouble}")
 
     def check(self, *, losses: int = 0, either_way: oracle.EitherWay | None = None) -> list[dict[str, Any]]:
-        """I1 to I4 and I9 from outside, then the product's own proof; the events that must be counted."""
+        """I1 to I4, I8 and I9 from outside, then the product's own proof; the events that must be counted."""
         from landing.verify import verify
 
         ends = oracle.end_offsets(self.login, self.records)
@@ -101,12 +104,20 @@ class LandingRun:
         proof = verify(self.stage.settings, deep=True)
         for problem in proof.problems:
             self.broke("I4", f"verify: {problem.kind} {problem.where}: {problem.hint}")
+        self.check_ids()
         return kept
+
+    def check_ids(self) -> None:
+        """I8: no planted id and no person key as it was said lies anywhere in the home."""
+        planted = {one for stream in self.streams for one in stream.planted}
+        keys = {said.event["pid"] for said in self.records if said.event is not None and said.event["pid"] is not None}
+        self.violations += canaries.sweep(self.stage.settings.home, canaries.Needles(planted, keys), self.heard)
 
     def check_numbers(self, kept: Sequence[dict[str, Any]]) -> None:
         """I6 and I7: the build equals the oracle, and a full rebuild equals the build."""
         self.pass_all_batches()
         self.violations += numbers(self.stage.settings, self.catalogue, kept)
+        self.check_ids()
 
     def pass_all_batches(self) -> None:
         """A verdict `passed` for every batch that has none: the gate is not what these rows try."""

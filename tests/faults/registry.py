@@ -29,14 +29,28 @@ INVARIANTS = {
     "I5": "atomic view: a reader sees whole versions, never going back, no undocumented error",
     "I6": "oracle: monthly numbers equal an independent computation",
     "I7": "determinism: a rebuild gives the same content hash",
-    "I8": "no raw id: planted ids appear nowhere",
+    "I8": "no raw id: planted ids and person keys as said are nowhere in the home, no person key in what is published",
     "I9": "liveness: afterwards everything lands without a manual step",
     "I10": "bounded: memory, open files, left-over files",
     "I11": "disclosure: suppression holds in every published version",
     "I12": "loud: a halt has a name, a non-zero exit and a runbook line",
 }
-ALL = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9")
-MODULES = ("landing", "damage", "gate", "transforms", "publishing", "broker", "topics", "replicas", "airflow", "clock")
+ALL = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9")
+MODULES = (
+    "landing",
+    "damage",
+    "gate",
+    "transforms",
+    "publishing",
+    "dashboard",
+    "broker",
+    "topics",
+    "replicas",
+    "airflow",
+    "airflow_itself",
+    "clock",
+    "soak",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -40,7 +40,14 @@ def page(table: Mapping[str, Row], runs: Sequence[Mapping[str, Any]]) -> str:
     ]
     for name, (title, _, full) in DESIGNED.items():
         lines.append(_row_line(name, title, full, table.get(name), of_row[name]))
-    lines += _skips(table, of_row) + _failures(failed) + _notes(table) + _invariants(table) + _versions(done)
+    lines += (
+        _commits(of_row)
+        + _skips(table, of_row)
+        + _failures(failed)
+        + _notes(table)
+        + _invariants(table)
+        + _versions(done)
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -73,6 +80,18 @@ def _spans(seeds: Iterable[int]) -> str:
         else:
             spans.append([seed, seed])
     return ", ".join(f"{first}-{last}" if first < last else f"{first}" for first, last in spans)
+
+
+def _commits(of_row: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Which code each row's runs tried: they are gathered over several commits."""
+    lines = ["", "## Runs by commit", "", "The commit that was checked out when the run began, and its runs.", ""]
+    lines += ["| Row | Commits |", "|---|---|"]
+    for name in DESIGNED:
+        done = sorted((one["at"], one["commit"]) for one in of_row[name] if one["outcome"] != "skipped")
+        counted = Counter(commit for _, commit in done)
+        if counted:
+            lines.append(f"| {name} | {', '.join(f'{commit} ({count})' for commit, count in counted.items())} |")
+    return lines
 
 
 def _skips(table: Mapping[str, Row], of_row: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

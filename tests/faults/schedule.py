@@ -12,6 +12,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from faults import canaries
+
 RECEIVED = "ir.egov.transaction.received.v1"
 COMPLETED = "ir.egov.transaction.completed.v1"
 VISITED = "ir.egov.visit.recorded.v1"
@@ -52,14 +54,19 @@ class Said:
 
 @dataclass
 class Stream:
-    """Endless events of one agency, of one generator: good ones, repeats, conflicts and broken records."""
+    """Endless events of one agency, of one generator: good ones, repeats, conflicts and broken records.
+
+    Of the broken ones a share holds a personal id where none belongs; those ids are kept in ``planted``.
+    """
 
     rng: random.Random
     agency: str
     broken: float = 0.08
     repeated: float = 0.05
     conflicting: float = 0.01
+    leaking: float = 0.4
     past: list[dict[str, Any]] = field(default_factory=list)
+    planted: list[str] = field(default_factory=list)
 
     def take(self, count: int) -> list[Said]:
         """The next ``count`` records."""
@@ -68,7 +75,7 @@ class Stream:
     def _next(self) -> Said:
         chance = self.rng.random()
         if chance < self.broken:
-            return Said(self.agency, self.rng.choice(BROKEN), None)
+            return Said(self.agency, self._broken(), None)
         if self.past and chance < self.broken + self.repeated:
             again = self.rng.choice(self.past)
             return Said(self.agency, wire(again), again)
@@ -78,6 +85,13 @@ class Stream:
         else:
             self.past.append(event)
         return Said(self.agency, wire(event), event)
+
+    def _broken(self) -> bytes | None:
+        if self.rng.random() >= self.leaking:
+            return self.rng.choice(BROKEN)
+        if len(self.planted) < canaries.MOST:
+            self.planted.append(canaries.personal(self.rng))
+        return canaries.record(self.rng, json.loads(wire(self.event())), self.rng.choice(self.planted))
 
     def event(self, **given: Any) -> dict[str, Any]:
         """One good event that was never said before."""

@@ -24,7 +24,7 @@ from faults.registry import ALL, Row, Violation
 from faults.reported_run import ReportedRun
 from faults.rig import Rig
 
-HOLD = ("I1", "I2", "I3", "I4", "I9")
+HOLD = ("I1", "I2", "I3", "I4", "I8", "I9")
 KINDS = ("reset", "trickle", "delay", "blackhole", "half-open")
 DELIVERY = ("deliver.handed_over", "deliver.acknowledged", "deliver.marked")
 
@@ -222,8 +222,8 @@ ROWS = [
     Row("B4", "acknowledgement lost after the append", HOLD, 1, 60, acknowledgement_lost),
     Row("B5", "producer restarts and re-sends its outbox", ALL, 1, 100, outbox_sent_again,
         note="I6 and I7 in every fourth run"),
-    Row("B13", "broker's disk full, quota throttling", ("I1", "I3", "I9", "I12"), 0, 10, broker_starved,
+    Row("B13", "broker's disk full, quota throttling", ("I1", "I3", "I8", "I9", "I12"), 0, 10, broker_starved,
         needs=("root",), note="a full disk and a quota by turns"),
-    Row("B14", "password rotated, certificate expired", ("I1", "I9", "I12"), 0, 15, login_out_of_date,
+    Row("B14", "password rotated, certificate expired", ("I1", "I8", "I9", "I12"), 0, 15, login_out_of_date,
         note="the agency's password, the pipeline's and the certificate by turns"),
 ]  # fmt: skip

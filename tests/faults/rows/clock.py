@@ -108,6 +108,6 @@ def _true_waits(folder: Path) -> Path:
 
 
 ROWS = [
-    Row("C1", "clock a day off, daylight saving, leap day, month edge", ("I1", "I6", "I7"), 0, 30, clock_is_wrong,
+    Row("C1", "clock a day off, daylight saving, leap day, month edge", ("I1", "I6", "I7", "I8"), 0, 30, clock_is_wrong,
         needs=("faketime", "C compiler")),
 ]  # fmt: skip

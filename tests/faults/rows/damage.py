@@ -219,14 +219,14 @@ def _whole(run: LandingRun) -> list[Violation]:
 
 ROWS = [
     Row(
-        "L6", "disk full under the lake", ("I4", "I12", "I9"), 1, 30, full_disk, needs=("tmpfs",),
+        "L6", "disk full under the lake", ("I4", "I8", "I9", "I12"), 1, 30, full_disk, needs=("tmpfs",),
         note="every change runs 1 of 3; the disk of the published snapshots is not filled yet",
     ),
     Row(
-        "L7", "EIO on write, fsync, rename, link, open; EFBIG", ("I4", "I12", "I9"), 1, 40, failing_calls,
+        "L7", "EIO on write, fsync, rename, link, open; EFBIG", ("I4", "I8", "I9", "I12"), 1, 40, failing_calls,
         needs=("strace",), note="every change runs 1 of 4, for time",
     ),
-    Row("L8", "power cut: what was not durable is cut or gone", ("I4", "I12", "I9"), 0, 40, power_cut),
-    Row("L10", "log entry damaged or deleted; an older copy put back", ("I5", "I12", "I9"), 1, 20, damaged_log),
-    Row("L11", "data file deleted, cut or flipped after its commit", ("I4", "I12", "I9"), 1, 20, damaged_file),
+    Row("L8", "power cut: what was not durable is cut or gone", ("I4", "I8", "I9", "I12"), 0, 40, power_cut),
+    Row("L10", "log entry damaged or deleted; an older copy put back", ("I5", "I8", "I9", "I12"), 1, 20, damaged_log),
+    Row("L11", "data file deleted, cut or flipped after its commit", ("I4", "I8", "I9", "I12"), 1, 20, damaged_file),
 ]  # fmt: skip

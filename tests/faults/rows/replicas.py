@@ -98,6 +98,7 @@ def log_cut(rig: Rig, seed: int) -> list[Violation]:
     code, out, _ = run.stage.run("verify", "--json", "--deep")
     if code != 0:
         run.broke("I4", f"verify: {out[-600:]}")
+    run.check_ids()
     return run.violations
 
 
@@ -142,9 +143,9 @@ def _await(holds: Callable[[], bool], what: str) -> None:
 
 
 ROWS = [
-    Row("B2", "leader killed, rolling restart", ("I1", "I2", "I3", "I4", "I9"), 0, 50, leader_dies,
+    Row("B2", "leader killed, rolling restart", ("I1", "I2", "I3", "I4", "I8", "I9"), 0, 50, leader_dies,
         needs=("three brokers",), note="every third run restarts all three nodes in turn", seconds=400),
-    Row("B11", "log truncation, unclean election", ("I1", "I2", "I4", "I12"), 0, 10, log_cut,
+    Row("B11", "log truncation, unclean election", ("I1", "I2", "I4", "I8", "I12"), 0, 10, log_cut,
         needs=("three brokers",), note="every second run the log grows again past our position; ends with accept-loss",
         seconds=400),
 ]  # fmt: skip

@@ -112,6 +112,7 @@ def topic_made_anew(rig: Rig, seed: int) -> list[Violation]:
     kinds = {problem["kind"] for problem in json.loads(out)["problems"]}
     if code != HALTED or kinds != {"PARTITION_OFFSET_CHANGED"}:
         run.broke("I12", f"verify ends with {code} and names {sorted(kinds)}")
+    run.check_ids()
     return run.violations
 
 
@@ -343,14 +344,14 @@ def _forget(run: LandingRun, hidden: list[Said]) -> None:
 
 
 ROWS = [
-    Row("B6", "rebalance storm in the mirror group", ("I1", "I2", "I3", "I4"), 0, 20, group_in_storm),
-    Row("B7", "retention passes our offset", ("I1", "I3", "I4", "I12"), 1, 20, retention_passes,
+    Row("B6", "rebalance storm in the mirror group", ("I1", "I2", "I3", "I4", "I8"), 0, 20, group_in_storm),
+    Row("B7", "retention passes our offset", ("I1", "I3", "I4", "I8", "I12"), 1, 20, retention_passes,
         note="every third run between plan and reading; ends with accept-loss, as the runbook says"),
-    Row("B8", "topic deleted and created again", ("I1", "I2", "I4", "I12"), 1, 20, topic_made_anew,
+    Row("B8", "topic deleted and created again", ("I1", "I2", "I4", "I8", "I12"), 1, 20, topic_made_anew,
         note="every third run while a landing has planned"),
-    Row("B9", "partitions added while running", ("I1", "I3", "I4", "I9"), 1, 20, partitions_added),
-    Row("B10", "producer transaction commits, aborts, hangs", ("I1", "I2", "I3", "I9", "I12"), 1, 40, transactions,
-        note="every third run a transaction hangs until Kafka ends it"),
-    Row("B12", "clock skew, disorder, 1970 and 2099", ("I1", "I3", "I6", "I7"), 1, 20, clocks_apart,
+    Row("B9", "partitions added while running", ("I1", "I3", "I4", "I8", "I9"), 1, 20, partitions_added),
+    Row("B10", "producer transaction commits, aborts, hangs", ("I1", "I2", "I3", "I8", "I9", "I12"), 1, 40,
+        transactions, note="every third run a transaction hangs until Kafka ends it"),
+    Row("B12", "clock skew, disorder, 1970 and 2099", ("I1", "I3", "I6", "I7", "I8"), 1, 20, clocks_apart,
         note="monthly numbers and the rebuild (I6, I7) in every second run"),
 ]  # fmt: skip

@@ -7,20 +7,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faults.build_run import PUBLISH, UPDATE, BuildRun, flip, truncate
+from faults.build_run import PUBLISH, UPDATE, BuildRun, begun, flip, truncate
 from faults.registry import Row, Violation
 from faults.rig import Rig
 
+SWEPT = 5  # every so manieth run looks for person keys in all that is published
 FAILPOINTS = ("tx.begin", "tx.mid", "tx.checkpoint", "tx.mid@2", "tx.begin@2", "tx.mid@3")
 
 
 def killed_build(rig: Rig, seed: int) -> list[Violation]:
     """A first build or an increment killed at a failpoint or at any moment, up to three times over."""
-    run = BuildRun(rig)
-    run.add(rig.rng.randrange(30, 120))
     if seed % 2:
-        run.update()
+        run = begun(rig, seed)
         run.add(rig.rng.randrange(5, 60))
+    else:
+        run = BuildRun(rig)
+        run.add(rig.rng.randrange(30, 120))
     for turn in range(rig.rng.choice((1, 1, 2, 3))):
         if turn == 0 and seed % 3:
             name, _, number = FAILPOINTS[seed % len(FAILPOINTS)].partition("@")
@@ -42,9 +44,7 @@ def _kill_at_random(run: BuildRun, seconds: float) -> None:
 
 def damaged_build(rig: Rig, seed: int) -> list[Violation]:
     """The build file, or the log that a killed build left beside it, cut, flipped, overwritten or gone."""
-    run = BuildRun(rig)
-    run.add(rig.rng.randrange(30, 120))
-    run.update()
+    run = begun(rig, seed)
     run.add(rig.rng.randrange(5, 60))
     log = Path(f"{run.settings.build_file}.wal")
     if seed % 3 == 0:
@@ -80,9 +80,7 @@ def late_event(rig: Rig, seed: int) -> list[Violation]:
     from warehouse.publish import publish
     from warehouse.published import open_published
 
-    run = BuildRun(rig)
-    run.add(rig.rng.randrange(40, 120))
-    run.update()
+    run = begun(rig, seed, published=True)
     first = publish(run.settings).version
     with open_published(run.settings) as connection:
         before = _users(connection)
@@ -101,6 +99,9 @@ def late_event(rig: Rig, seed: int) -> list[Violation]:
             run.broke("I12", f"{month} changed without a line in restatements")
     if publish(run.settings).is_new:
         run.broke("I7", "the same build was published twice")
+    run.check_disclosure()
+    if seed % SWEPT == 0:
+        run.check_no_keys()
     run.check_numbers()
     return run.violations
 
@@ -120,8 +121,12 @@ def _users(connection: Any) -> dict[str, list[Any]]:
 ROWS = [
     Row(
         "T1", "kill -9 in a build and its checkpoint", ("I6", "I7"), 0, 100, killed_build,
-        note="at every change tests/unit/transforms has each failpoint; a third of the kills are at random",
+        note="at every change tests/unit/transforms has each failpoint; a third of the kills are at random; "
+        "in every second run the first build is one of 6 made beforehand",
     ),
-    Row("T2", "build file or its log damaged", ("I6", "I7", "I9"), 1, 60, damaged_build, note="every change runs 1"),
-    Row("T3", "late event for a published month", ("I5", "I6", "I7", "I12"), 0, 20, late_event),
+    Row("T2", "build file or its log damaged", ("I6", "I7", "I9"), 1, 60, damaged_build,
+        note="every change runs 1; the first build is one of 6 made beforehand"),
+    Row("T3", "late event for a published month", ("I5", "I6", "I7", "I8", "I11", "I12"), 0, 20, late_event,
+        note="the first version is one of 6 made beforehand; "
+        f"I8 (person keys in what is published) in every {SWEPT}th run"),
 ]  # fmt: skip
