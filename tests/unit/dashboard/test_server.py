@@ -2,74 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import uvicorn
+from served import FRONT, Client
 
-from contracts.settings import Settings
-from dashboard.server import HEADERS, application, content_security_policy
-
-FRONT = b"<!doctype html><title>front</title><style>p{}</style><p>figures</p>"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.load({"MIZAN_HOME": str(tmp_path / "home")}, folder=tmp_path)
-
-
-@pytest.fixture
-def public(settings: Settings) -> Path:
-    """A published folder as a publication leaves it: links to the version in service."""
-    folder = settings.published / "public"
-    pages = folder / ".report" / "v000001" / "report" / "fa"
-    pages.mkdir(parents=True)
-    (pages / "agencies.html").write_bytes(b"<p>agencies</p>")
-    (folder / "report").symlink_to(".report/v000001/report")
-    (folder / "index.html").write_bytes(FRONT)
-    (folder.parent / "analyst").mkdir()
-    (folder.parent / "analyst" / "secret.txt").write_text("exact")
-    return folder
-
-
-@dataclass
-class Client:
-    """Asks for paths exactly as they are written: other clients tidy them up first."""
-
-    port: int
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
-            answer = connection.getresponse()
-            return answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
-        finally:
-            connection.close()
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server = uvicorn.Server(uvicorn.Config(application(settings), log_level="critical", lifespan="off"))
-        running = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        running.start()
-        try:
-            yield Client(listening.getsockname()[1])
-        finally:
-            server.should_exit = True
-            running.join(timeout=30)
+from dashboard import patience, server
+from dashboard.server import HEADERS, content_security_policy
 
 
 def test_the_front_page_and_those_below_it_are_served_from_the_version_in_service(client, public):
@@ -170,3 +115,63 @@ def _answers(address: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex((address, port)) == 0
+
+
+def test_a_file_is_sent_as_it_was_opened_though_another_takes_its_name_meanwhile(client, public):
+    old, new = os.urandom(12_000_000), b"new"
+    (public / "large.bin").write_bytes(old)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as reader:
+        reader.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        got = reader.recv(1000)
+        (public / "next").write_bytes(new)
+        (public / "next").replace(public / "large.bin")
+        while part := reader.recv(1_000_000):
+            got += part
+    assert got.partition(b"\r\n\r\n")[2] == old
+    assert client.ask("/large.bin")[2] == new
+
+
+def test_the_time_of_a_file_is_not_taken_for_its_content(client, public):
+    # A version rolled back to may hold older files: asked with a later day they are sent all the same.
+    os.utime(public / "index.html", (1, 1))
+    assert client.ask("/", If_Modified_Since="Mon, 01 Jan 2125 00:00:00 GMT")[::2] == (200, FRONT)
+
+
+def test_a_request_that_does_not_arrive_is_ended(client, public, monkeypatch):
+    monkeypatch.setattr(patience, "REQUEST_SECONDS", 0.5)
+    for said in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+        with socket.create_connection(("127.0.0.1", client.port), timeout=30) as slow:
+            slow.sendall(said)
+            begun = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                while slow.recv(65_536):
+                    pass
+            assert time.monotonic() - begun < 20
+    assert client.ask("/")[0] == 200
+
+
+def test_an_answer_that_nobody_takes_is_ended(client, public, monkeypatch):
+    monkeypatch.setattr(patience, "TAKING_SECONDS", 0.5)
+    (public / "large.bin").write_bytes(bytes(30_000_000))
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(30)
+        slow.connect(("127.0.0.1", client.port))
+        slow.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        time.sleep(2)
+        got = 0
+        with contextlib.suppress(ConnectionError):
+            while part := slow.recv(1_000_000):
+                got += len(part)
+    assert got < 30_000_000
+
+
+def test_a_disk_that_hangs_is_an_answer_that_says_so(client, public, monkeypatch):
+    monkeypatch.setattr(server, "ANSWER_SECONDS", 0.2)
+    late = threading.Event()
+    monkeypatch.setattr(server, "failpoint", lambda _: late.wait(20))
+    status, headers, body = client.ask("/")
+    assert (status, headers["retry-after"]) == (503, "5")
+    assert "Traceback" not in body.decode()
+    late.set()
+    assert client.ask("/")[0] == 200
