@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PASS = 0.60
@@ -23,27 +23,57 @@ MOST_RSS_MB = 1024
 SERVICES, PLACES = 600, {"qom": "province", "kahak": "district"}
 CHANNELS = ("portal", "mobile_app", "counter_office", "service_desk")
 ROUNDS = 2
-# What agencies send by mistake, as a replacement in a good event; the last cuts it short.
-POISON = (
-    (b'"channel":"', b'"channel":"fax '),
-    (b'"human_steps":', b'"human_steps":-'),
-    (b'"time":"2020', b'"time":"2020-99'),
-    (b'"service_id":"svc', b'"service_id":"gone'),
-    (b'"outcome":"accepted"', b'"outcome":"lost"'),
-    (b'"documents_requested":', b'"documents_requested":NaN,"x":'),
-    (b'"audience":"citizen"', b'"audience":"citizen","audience":"citizen"'),
-    (b'"transaction_id":"trk-', b'"transaction_id":"09123456789","visit_id":"'),
-    (b'"age_band":"18_34"', b'"note":"18_34"'),
-    None,
-)
+Headers = list[tuple[str, bytes]]
+Spoil = Callable[[bytes], bytes | tuple[bytes, Headers]]
 
 
-def stream(agency: str, count: int, seed: int, poison: float) -> Iterator[bytes]:
-    """Completed transactions of about 540 bytes, ids ordered by time; ``poison`` is the share that is spoilt."""
+def _put(old: bytes, new: bytes) -> Spoil:
+    return lambda value: value.replace(old, new, 1)
+
+
+# Every class of the corpus of bad input (tests/corpus) whose records are refused one by one, as faults of a good event.
+# Not here: values above the size limit and bombs, each of which is as long as hundreds of events.
+POISON: dict[str, tuple[Spoil, ...]] = {
+    "wire.empty": (lambda _: b"",),
+    "wire.encoding": (lambda value: value[:200] + b"\xff" + value[200:], lambda value: b"\xef\xbb\xbf" + value),
+    "wire.format": (lambda value: value[:300], lambda value: value + value, lambda _: b"<event/>"),
+    "wire.headers": (lambda value: (value, [("a", b"1"), ("a", b"2")]),),
+    "json.shape": (lambda value: value.replace(b'"portal"', b"[" * 40 + b"]" * 40, 1).replace(b'"1.0"', b"[" * 40),),
+    "json.dup_key": (_put(b'"audience":"citizen"', b'"audience":"citizen","audience":"citizen"'),),
+    "json.number": (
+        _put(b'"documents_requested":', b'"documents_requested":NaN,"x":'),
+        _put(b'_steps":0', b'_steps":"0"'),
+    ),
+    "json.text": (_put(b'"trk-', '"trk-\u202e'.encode()),),
+    "json.special": (_put(b'"audience"', b'"$ref"'), _put(b'"audience"', b'"__proto__"')),
+    "env.required": (_put(b'"id"', b'"no"'), _put(b'"time"', b'"no"'), _put(b'"1.0"', b'"0.3"')),
+    "env.source": (_put(b'"/agencies/', b'"/agencies/not-'),),
+    "env.type": (_put(b"completed.v1", b"completed.v9"),),
+    "env.id": (_put(b'"id":"', b'"id":"\xc3\xa9'),),
+    "env.time": (_put(b'"2020', b'"2020-99'), _put(b'"2020', b'"2099')),
+    "key.user": (_put(b'"user_key":"', b'"user_key":"F'), _put(b'"audience"', b'"user_key_id":"t9","audience"')),
+    "pii.text": (_put(b'"trk-', b'"09123456789","visit_id":"'), _put(b'"18_34"', b'"a@example.ir"')),
+    "dom.code": (_put(b'"channel":"', b'"channel":"fax '), _put(b'"svc', b'"gone'), _put(b'"qom"', b'"atlantis"')),
+    "dom.value": (_put(b'"human_steps":', b'"human_steps":-'), _put(b'"duration_seconds":', b'"duration_seconds":-1')),
+    "dom.test": (_put(b'"audience"', b'"is_test":"yes","audience"'),),
+    "schema.add": (_put(b'"age_band":"18_34"', b'"note":"18_34"'),),
+    "schema.break": (_put(b'"accepted"', b'"lost"'), _put(b'"service_id"', b'"service"')),
+    "schema.mix": (_put(b'"data":', b'"dataschema":"urn:other","data":'),),
+}
+
+
+def stream(
+    agency: str, count: int, seed: int, poison: float, classes: Sequence[str] = tuple(POISON)
+) -> Iterator[tuple[bytes, Headers]]:
+    """Completed transactions of about 540 bytes, ids ordered by time; ``poison`` is the share that is spoilt.
+
+    The classes of poison come by turns, and within each its kinds.
+    """
     draw = random.Random(seed)
     begin = dt.datetime(2020, 3, 21, tzinfo=dt.UTC)
     people = max(1, count * 3 // 10)
-    kinds = itertools.cycle(POISON)
+    kinds = {name: itertools.cycle(POISON[name]) for name in classes}
+    turns = itertools.cycle(classes)
     for number in range(count):
         key = f"{draw.randrange(people) + 1:08x}" * 8
         at = (begin + dt.timedelta(milliseconds=10 * number)).isoformat(timespec="milliseconds")
@@ -55,10 +85,8 @@ def stream(agency: str, count: int, seed: int, poison: float) -> Iterator[bytes]
             f'"outcome":"accepted","in_person_steps":0,"human_steps":1,"documents_requested":2,'
             f'"duration_seconds":{draw.randrange(10_000)}}}}}'
         ).encode()
-        if draw.random() < poison:
-            kind = next(kinds)
-            one = one[:300] if kind is None else one.replace(*kind, 1)
-        yield one
+        spoilt = next(kinds[next(turns)])(one) if draw.random() < poison else one
+        yield spoilt if isinstance(spoilt, tuple) else (spoilt, [])
 
 
 def land() -> None:
@@ -124,10 +152,10 @@ class Bench:
             "bootstrap.servers": self.address, "linger.ms": 50, "log_level": 0, "compression.type": "zstd",
             "queue.buffering.max.messages": 200_000,
         })  # fmt: skip
-        for value in stream(agency, count, seed, poison):
+        for value, headers in stream(agency, count, seed, poison):
             while True:
                 try:
-                    producer.produce(f"egov.events.v1.{agency}", value)
+                    producer.produce(f"egov.events.v1.{agency}", value, headers=headers)
                     break
                 except BufferError:
                     producer.poll(0.1)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts import field_kinds
 from contracts.event_contract import EventContract, EventType, event_contract
@@ -74,13 +74,12 @@ class Known:
 OFFLINE = Known()
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What Kafka held: the value, its headers, and the agency (or EVALUATOR) whose topic it came through."""
 
     value: bytes | None
     agency_id: str
-    headers: Sequence[tuple[str, bytes | None]] = field(default=())
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def parse(record: Record, now: dt.datetime, known: Known = OFFLINE) -> Event | Rejection:
@@ -152,11 +151,13 @@ def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
 
 def _envelope(document: Mapping[str, Any], agency_id: str, now: dt.datetime, contract: EventContract) -> dict[str, Any]:
     for name in contract.envelope_required:
-        if document.get(name) in (None, ""):
+        given = document.get(name)
+        if given is None or given == "":
             raise Refused("missing_field", name)
-    for name in (*contract.envelope_required, *contract.envelope_optional):
-        if name != "data" and name in document and not isinstance(document[name], str):
-            raise Refused("bad_envelope", name)
+    if any(not isinstance(given, str) for name, given in document.items() if name != "data"):
+        for name in (*contract.envelope_required, *contract.envelope_optional):
+            if name != "data" and name in document and not isinstance(document[name], str):
+                raise Refused("bad_envelope", name)
     if document["specversion"] != "1.0":
         raise Refused("bad_envelope", "specversion")
     event_id = normalise(document["id"])
@@ -180,9 +181,9 @@ def _envelope(document: Mapping[str, Any], agency_id: str, now: dt.datetime, con
         raise Refused("bad_envelope", "datacontenttype")
     if not isinstance(document["data"], dict):
         raise Refused("bad_envelope", "data")
-    for name in document:
-        if name not in contract.envelope_required and name not in contract.envelope_optional:
-            raise Refused("unknown_field", _shown(name), "envelope")
+    if not contract.envelope >= document.keys():
+        name = next(name for name in document if name not in contract.envelope)
+        raise Refused("unknown_field", _shown(name), "envelope")
     return {"id": event_id, "source": source[0], "type": document["type"], "time": occurred_at}
 
 
@@ -207,13 +208,16 @@ def parse_time(text: str) -> dt.datetime:
 def _check_privacy(document: Mapping[str, Any]) -> None:
     """Fire on a whole value that is a personal id, anywhere but in ``id``. A well-formed ``user_key`` is longer."""
     for name, node in document.items():
-        if name == "data":
+        if isinstance(node, str):
+            if looks_personal(node) and name != "id":
+                raise Refused("pii_leak", _shown(name))
+        elif name == "data":
             for inner, child in node.items():
                 if not isinstance(child, str):
                     _check_leak(child, inner)
                 elif looks_personal(child):
                     raise Refused("pii_leak", _shown(inner))
-        elif name != "id":
+        else:
             _check_leak(node, name)
 
 

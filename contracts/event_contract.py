@@ -59,6 +59,11 @@ class EventContract:
     fields: Mapping[str, Field]
     types: Mapping[str, EventType]
 
+    @cached_property
+    def envelope(self) -> frozenset[str]:
+        """Every member that the envelope may have."""
+        return frozenset((*self.envelope_required, *self.envelope_optional))
+
     def field(self, type_name: str, name: str) -> Field:
         """A field as one type means it. KeyError where the contract has none of that name."""
         return self._fields_of[type_name][name]

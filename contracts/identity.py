@@ -26,8 +26,7 @@ _MOBILE = re.compile(MOBILE_PATTERN)
 _EMAIL = re.compile(EMAIL_PATTERN)
 # What a national id or a mobile number can begin with.
 _FIRST = frozenset("+0123456789۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")
-# No national id or mobile number has more characters.
-_LONGEST = 14
+_LENGTHS = range(10, 15)  # of a national id or a mobile number, dashes and prefix included
 # Far above any field of the contract. Composing orders runs of combining marks, which takes quadratic time.
 LONGEST_COMPOSED = 4_096
 
@@ -119,7 +118,7 @@ def looks_personal(text: str) -> bool:
     plain = text.strip()
     if "@" not in plain and plain[:1] not in _FIRST:
         return False  # most values of most events: ids of other kinds, codes, words
-    if "@" not in plain and len(plain) > _LONGEST:
+    if "@" not in plain and len(plain) not in _LENGTHS:
         return False
     plain = ascii_digits(plain)
     if _NATIONAL_ID.fullmatch(plain):

@@ -31,7 +31,9 @@ DETECTOR_VERSION = "1"
 REMEMBERED_KEYS = 200_000
 # Records of a batch that are asked for the members their senders use, and of the rest, whether asking it pays.
 SAMPLED = 256
-# A second look costs each record about a third of what the parser costs: it must prove as many.
+# A second look costs a tenth of a second at least, in which the parser judges as many, and then each record about a
+# third of what the parser costs: it must prove as many.
+FEWEST = 2_000
 PAYS = 1 / 3
 # Headers that say nothing new; any other are the parser's.
 _PLAIN_HEADERS = (None, [], *([("content-type", media.encode())] for media in JSON_TYPES))
@@ -87,7 +89,7 @@ class Decoder:
         connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
-        self.sampled = SAMPLED
+        self.sampled, self.fewest = SAMPLED, FEWEST
         self._parameters = self._load_known()
         self._skipped: set[int] = set()
         self.begin_batch()
@@ -122,11 +124,12 @@ class Decoder:
         for (i,) in self._connection.sql("SELECT i FROM chunk ANTI JOIN decoded USING (i) ORDER BY i").fetchall():
             if i in self._skipped:
                 continue
-            judged = self._judge(i, now)
+            chunk, at = self._find(i)
+            judged = self._judge(chunk, at, now)
             if isinstance(judged, Event):
                 accepted.append({**self._place(i), **_row(judged)})
             else:
-                rejected.append(self._rejected(i, judged))
+                rejected.append(self._rejected(chunk, at, judged))
         self._connection.unregister("chunk")
         self._tables.clear()
         self._skipped.clear()
@@ -143,12 +146,7 @@ class Decoder:
         """
         connection = self._connection
         connection.register("chunk", pa.concat_tables(self._tables) if self._tables else _CHUNK.empty_table())
-        step = max(1, self._count // self.sampled)
-        types, names = connection.sql(f"""
-            SELECT list(DISTINCT json_extract_string(v, '$.type')), flatten(list(DISTINCT json_keys(v, '$.data')))
-            FROM chunk WHERE i % {step} = 0 AND plain AND json_valid(v)
-        """).fetchall()[0]  # noqa: S608 a number
-        usual = members_among(set(types or ()), set(names or ()))
+        usual = self._members_in_use("chunk", self._count)
         usual = usual if usual.types else all_members()
         given = {"latest": now + FUTURE_ALLOWANCE, **self._parameters}
         connection.execute("SET disabled_optimizers = 'filter_pushdown'")
@@ -158,26 +156,38 @@ class Decoder:
             connection.execute(
                 "CREATE OR REPLACE TEMP TABLE unusual AS FROM chunk ANTI JOIN decoded USING (i) WHERE plain"
             )
-            self._look_again(given)
+            self._look_again(usual, given)
             connection.execute("DROP TABLE unusual")
         connection.execute("SET disabled_optimizers = ''")
 
-    def _look_again(self, given: Mapping[str, Any]) -> None:
-        """Prove what can be proved of the table ``unusual``: the sample of it, and the rest if that pays."""
+    def _look_again(self, usual: Members, given: Mapping[str, Any]) -> None:
+        """Prove what can be proved of the table ``unusual``: a sample of it, and the rest if that pays."""
         connection = self._connection
         (count,) = connection.sql("SELECT count(*) FROM unusual").fetchall()[0]
+        if count < self.fewest:
+            return
+        members = self._members_in_use("unusual", count)
+        if not {*members.types, *members.fields} - {*usual.types, *usual.fields}:
+            return
         step = max(1, count // self.sampled)
         for part in (f"hash(i) % {step} = 0", f"hash(i) % {step} <> 0"):
             connection.execute(f"CREATE OR REPLACE TEMP VIEW asked AS FROM unusual WHERE {part}")
             (rows,) = connection.sql("SELECT count(*) FROM asked").fetchall()[0]
-            if not rows:
-                continue
-            query, parameters = self._good_rows("asked", all_members(), given)
+            query, parameters = self._good_rows("asked", members, given)
             proved = connection.sql(query, params=parameters).to_arrow_table()
             self._also(proved)
-            if proved.num_rows < rows * PAYS:
+            if proved.num_rows < rows * PAYS or step == 1:
                 break
         connection.execute("DROP VIEW asked")
+
+    def _members_in_use(self, table: str, count: int) -> Members:
+        """What a sample of a table's records says that its senders use."""
+        step = max(1, count // self.sampled)
+        types, names = self._connection.sql(f"""
+            SELECT list(DISTINCT json_extract_string(v, '$.type')), flatten(list(DISTINCT json_keys(v, '$.data')))
+            FROM {table} WHERE hash(i) % {step} = 0 AND plain AND json_valid(v)
+        """).fetchall()[0]  # noqa: S608 our own table, and a number
+        return members_among(set(types or ()), set(names or ()))
 
     def _good_rows(self, chunk: str, members: Members, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The query, and those of the parameters that it asks for: DuckDB refuses any other."""
@@ -203,18 +213,17 @@ class Decoder:
     def conflict(self, i: int) -> Rejected:
         """The rejection of an accepted record whose id came before with another content."""
         chunk, at = self._find(i)
-        return self._rejected(i, Rejection("id_conflict", "domain", "", excerpt(chunk.values[at])))
+        return self._rejected(chunk, at, Rejection("id_conflict", "domain", "", excerpt(chunk.values[at])))
 
-    def _rejected(self, number: int, rejection: Rejection) -> Rejected:
+    def _rejected(self, chunk: Chunk, i: int, rejection: Rejection) -> Rejected:
         """The quarantine's view of one record."""
-        chunk, i = self._find(number)
-        value = chunk.values[i]
+        value, topic = chunk.values[i], chunk.topics[i]
         return Rejected(
-            chunk.topics[i],
+            topic,
             chunk.partitions[i],
             chunk.offsets[i],
             chunk.times[i],
-            self._agencies[self._topics[chunk.topics[i]]],
+            self._agencies[self._topics[topic]],
             rejection.reason_code,
             rejection.stage,
             rejection.detail,
@@ -227,8 +236,7 @@ class Decoder:
         at = bisect.bisect_right(self._first, number) - 1
         return self._chunks[at], number - self._first[at]
 
-    def _judge(self, number: int, now: dt.datetime) -> Event | Rejection:
-        chunk, i = self._find(number)
+    def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
         agency = self._agencies[self._topics[chunk.topics[i]]]
         try:
             return parse(Record(chunk.values[i], agency, tuple(chunk.headers[i] or ())), now, self._known)

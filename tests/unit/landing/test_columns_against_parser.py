@@ -16,7 +16,7 @@ from contracts.lake_tables import data_columns
 from contracts.vocabularies import codes, spellings
 from landing.cluster import Topic
 from landing.consumer import Chunk
-from landing.decode import SAMPLED, Decoder, _row
+from landing.decode import FEWEST, SAMPLED, Decoder, _row
 from warehouse.connection import memory_connection
 
 AGENCY, TOPIC = "tax-north", "egov.events.v1.tax-north"
@@ -40,7 +40,7 @@ def columns_of(decoder: Decoder, values: list[bytes | None], sampled: int = SAMP
     """The rows the columns alone prove good, by position, before re-keying."""
     count = len(values)
     decoder.begin_batch()
-    decoder.sampled = sampled
+    decoder.sampled, decoder.fewest = sampled, 1
     decoder.add(Chunk([TOPIC] * count, [0] * count, list(range(count)), values, [None] * count, [0] * count))
     decoder._prove(dt.datetime.now(dt.UTC))
     return {row["i"]: row for row in decoder._connection.sql("FROM decoded").to_arrow_table().to_pylist()}
@@ -58,11 +58,13 @@ def agree(decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED) 
     return len(proved)
 
 
-def outcomes(decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED) -> dict[int, Any]:
+def outcomes(
+    decoder: Decoder, values: list[bytes | None], sampled: int = SAMPLED, fewest: int = FEWEST
+) -> dict[int, Any]:
     """How landing ends each value of one batch: its row with the digest, or the reason."""
     count = len(values)
     decoder.begin_batch()
-    decoder.sampled = sampled
+    decoder.sampled, decoder.fewest = sampled, fewest
     decoder.add(Chunk([TOPIC] * count, [0] * count, list(range(count)), values, [None] * count, [0] * count))
     ends: dict[int, Any] = {one.offset: one.reason_code for one in decoder.decode()}
     rows = decoder._connection.sql("SELECT * EXCLUDE (i, o, r), o FROM landed").to_arrow_table().to_pylist()
@@ -221,6 +223,7 @@ def test_a_record_ends_alike_whatever_lies_beside_it_in_its_batch(decoder, value
     together = outcomes(decoder, values)
     assert len(together) == len(values)
     assert outcomes(decoder, values, sampled=1) == together
+    assert outcomes(decoder, values, sampled=1, fewest=1) == together
     for i, value in enumerate(values):
         assert outcomes(decoder, [value])[0] == together[i], value
         judged = parse(Record(value, AGENCY), dt.datetime.now(dt.UTC), KNOWN)
