@@ -269,6 +269,12 @@ def test_rejections_degrade_at_five_percent_and_lose_the_standard_at_fifty(bench
         ]
 
 
+def test_rejections_alone_are_no_day_of_the_lake(bench: LakeBench) -> None:
+    reject(bench, "water", noon(on(2)).isoformat())  # followed to the last day that an agency is valid, it never ended
+    with bench.build() as connection:
+        assert statuses(bench, connection) == {}
+
+
 def test_few_records_raise_no_alarm(bench: LakeBench) -> None:
     told(bench, {0: "yes"}, last=3)
     reject(bench, "water", noon(on(1)).isoformat(), 3)

@@ -15,7 +15,8 @@
 --                               the word is 15 to 30 days old                         (late_heartbeat)
 --                connected      none of these                                         (on_window)
 -- Grain        one row per (agency_id, Tehran day): from the agency's first sign (event, total, rejection; or the first day
---              on which it is expected to report, not before the lake's first day) to the lake's last day or its own
+--              on which it is expected to report, not before the lake's first day) to the lake's last day or its own;
+--              none while nothing at all has landed
 -- Counts       landed: rows of that day about users and inquiries (no heartbeat, total or declaration), held, test and
 --              retracted ones included. It is 0 only where something else of that day landed or a total was said:
 --              silent is not zero. completeness = landed_of_total / control_total, of what has a total.
@@ -108,6 +109,8 @@ spans AS (
     FROM signs AS s
     CROSS JOIN lake
     LEFT JOIN ends AS e ON s.agency_id = e.agency_id
+    -- LEAST passes over NULL: where nothing landed yet, a sign would be followed to the end of all days.
+    WHERE lake.last_day IS NOT NULL
     GROUP BY s.agency_id
 ),
 
