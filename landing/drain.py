@@ -28,6 +28,7 @@ from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
 from warehouse.connection import Connection
 from warehouse.lake import Lake, Snapshot
+from warehouse.lake_damage import check_small_tables
 from warehouse.lake_versions import check_versions, note_versions
 from warehouse.landing_log import (
     PartitionRange,
@@ -110,6 +111,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
         table = open_table(lake, name)
         check_files(table)
         sweep(table)
+    check_small_tables(settings)
     check_versions(settings)
     if known is None:
         from catalogue.read import known as known_to_catalogue

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import TableNotFoundError
 
-from contracts.errors import UsageError
+from contracts.errors import Halted, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
+from warehouse.checked_rows import write_rows
 
 _ARROW = {
     "VARCHAR": pa.string(),
@@ -78,8 +79,12 @@ class Snapshot:
         return dt.datetime.fromtimestamp(entry["timestamp"] / 1000, dt.UTC)
 
     def rows(self) -> pa.Table:
-        """The whole table. For small tables only: catalogue, verdicts, outcomes."""
-        return self.handle.to_pyarrow_table().cast(arrow_schema(self.columns))
+        """The whole table. For small tables only: catalogue, verdicts, outcomes. Halted where a file is damaged."""
+        try:
+            return self.handle.to_pyarrow_table().cast(arrow_schema(self.columns))
+        except (OSError, pa.ArrowException) as error:
+            trouble = f"{self.name} cannot be read: {type(error).__name__}"
+            raise Halted("LAKE_FILE_MISSING", trouble, hint="mizan verify; see docs/runbooks/halts.md") from error
 
 
 class Lake:
@@ -129,4 +134,4 @@ class Lake:
         columns = lake_tables()[name]
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(columns))
         if table.num_rows:
-            write_deltalake(self.open(name).handle, table, mode="append")
+            write_rows(self.open(name).handle, table)

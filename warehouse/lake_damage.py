@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from deltalake.exceptions import DeltaError
+
 from contracts.errors import Halted, MizanError, UsageError
 from contracts.settings import Settings
 from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import check_files, commits, live_files, local_folder, open_table
+from warehouse.small_tables import LANDED, newest_versions, table_problems
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 REASON = "LAKE_FILE_MISSING"
-_TABLES = ("events", "quarantine", "quarantine_decisions")
 
 
 def names_damage(step: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
@@ -45,6 +47,17 @@ def check_lake(settings: Settings) -> None:
     """Raise Halted where a file of the lake is missing, or not of the size that was committed. Reads no file."""
     for snapshot in _tables(settings):
         check_files(snapshot)
+    check_small_tables(settings)
+
+
+def check_small_tables(settings: Settings) -> None:
+    """As ``check_lake``, of the tables that landing does not fill: its catalogue is one of them."""
+    for name in newest_versions(settings):
+        try:
+            check_files(Lake(settings).open(name, {}))
+        except DeltaError as error:
+            where = f"{name}/_delta_log: {type(error).__name__}"
+            raise Halted("LAKE_LOG_DAMAGED", where, hint="mizan verify; see docs/runbooks/halts.md") from error
 
 
 def damaged_files(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -56,6 +69,8 @@ def damaged_files(settings: Settings) -> Iterator[tuple[str, str]]:
                 trouble = damage(folder / str(file["path"]), file) if file["path"] in live else ""
                 if trouble:
                     yield f"{snapshot.name}/{file['path']}", trouble
+    for _, where, trouble in table_problems(settings):
+        yield where, trouble
 
 
 def damage(path: Path, noted: Any) -> str:
@@ -72,7 +87,7 @@ def damage(path: Path, noted: Any) -> str:
 def _tables(settings: Settings) -> Iterator[Snapshot]:
     if "://" in settings.lake_uri:
         return  # kept elsewhere: that store answers for its files
-    for name in _TABLES:
+    for name in LANDED:
         try:
             yield open_table(Lake(settings), name)
         except UsageError:

@@ -17,9 +17,9 @@ from contracts.settings import Settings
 from warehouse.durable import sync
 from warehouse.lake import Lake
 from warehouse.published import TIERS, current
+from warehouse.small_tables import LANDED, newest_versions
 
 REASON = "LAKE_VERSION_WENT_BACK"
-_TABLES = ("events", "quarantine", "quarantine_decisions")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class WentBack:
 
     def words(self) -> str:
         """One line for people."""
+        if self.found < 0:
+            return f"the lake has no table {self.table} any more, which was at version {self.seen}"
         return f"the lake is at version {self.found} of {self.table}, but was at {self.seen}"
 
 
@@ -46,10 +48,12 @@ def went_back(settings: Settings) -> list[WentBack]:
     seen = _seen(settings)
     for tier in TIERS:
         published = (current(settings, tier) or {}).get("lake", {})
-        for name in _TABLES:
+        for name in LANDED:
             if isinstance(published.get(name), int):
                 seen[name] = max(seen.get(name, 0), published[name])
     found = _now(settings)
+    gone = {name: -1 for name in seen if name not in found and name not in LANDED}
+    found |= gone if found else {}  # no lake yet: every step says so itself
     return [WentBack(name, found[name], seen[name]) for name in found if found[name] < seen.get(name, 0)]
 
 
@@ -77,12 +81,12 @@ def note_versions(settings: Settings) -> None:
 def _now(settings: Settings) -> dict[str, int]:
     lake = Lake(settings)
     found = {}
-    for name in _TABLES:
+    for name in LANDED:
         try:
             found[name] = lake.open(name).version
         except UsageError:
             continue  # no lake yet: every step says so itself
-    return found
+    return found | newest_versions(settings)
 
 
 def _seen(settings: Settings) -> dict[str, int]:

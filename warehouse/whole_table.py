@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import Transaction
 
 from contracts.errors import Fenced
+from warehouse.checked_rows import write_rows
 from warehouse.lake import Snapshot, arrow_schema
 
 
@@ -24,13 +24,6 @@ def replace_rows(snapshot: Snapshot, rows: Sequence[Mapping[str, Any]], remarks:
     turn = Transaction(f"replace:{snapshot.name}", snapshot.version + 1)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(snapshot.columns))
     try:
-        write_deltalake(
-            snapshot.handle,
-            table,
-            mode="overwrite",
-            commit_properties=CommitProperties(
-                app_transactions=[turn], custom_metadata=dict(remarks), max_commit_retries=0
-            ),
-        )
+        write_rows(snapshot.handle, table, overwrite=True, transactions=[turn], remarks=remarks, retries=0)
     except CommitFailedError as error:
         raise Fenced(f"another writer changed {snapshot.name} first", hint="run the same command again") from error

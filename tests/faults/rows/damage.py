@@ -165,9 +165,8 @@ def damaged_file(rig: Rig, seed: int) -> list[Violation]:
     if how != "flip":
         _land_or_halt(run, problems, may_go_on=False)
     code, _ = problems_of(run.stage, "--refetch")
-    if code != 0 and table == "events":
-        run.broke("I9", f"{victim.name} {how}: verify --refetch ended with {code}, and Kafka has the records")
     if code != 0:
+        run.broke("I9", f"{table}/{victim.name} {how}: verify --refetch ended with {code}, and Kafka has the records")
         _put_back(run, copy)
     return _whole(run)
 
