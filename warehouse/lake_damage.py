@@ -51,8 +51,11 @@ def check_lake(settings: Settings) -> None:
 
 
 def check_small_tables(settings: Settings) -> None:
-    """As ``check_lake``, of the tables that landing does not fill: its catalogue is one of them."""
-    for name in newest_versions(settings):
+    """As ``check_lake``, of the tables that landing does not fill: its catalogue is one of them.
+
+    Outcomes are left to `mizan verify`: nothing is computed from them, and they have a file for every step that ran.
+    """
+    for name in newest_versions(settings).keys() - {"outcomes"}:
         try:
             check_files(Lake(settings).open(name, {}))
         except DeltaError as error:
