@@ -1,4 +1,4 @@
-"""Start and stop `airflow standalone` for one MIZAN_HOME: loopback only, its own password, its own folder."""
+"""Start and stop one Airflow for one MIZAN_HOME, kept by keeper.py: loopback only, its own password, its own folder."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def start(settings: Settings) -> Standalone:
     # posix_spawn, not subprocess: Airflow is meant to outlive the caller.
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "airflow", "standalone"],
+        [sys.executable, "-m", "scheduler.keeper"],
         environment(settings, ports[0], (ports[1], ports[2])),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -1,6 +1,7 @@
-"""The DAGs on the real scheduler (`airflow standalone`), watched through its REST API alone."""
+"""The DAGs on the real scheduler (scheduler/keeper.py), watched through its REST API alone."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from broker import local as broker
@@ -39,6 +41,7 @@ class Stack:
     settings: Settings
     airflow: Airflow
     url: str
+    keeper: int
 
     def mizan(self, *call: str) -> str:
         environment = os.environ | {"MIZAN_HOME": str(self.settings.home)}
@@ -85,7 +88,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         scheduler.wait_until_ready(settings, running)
         with Airflow(settings, running) as airflow:
             airflow.wait_for_dags(DAGS)
-            yield Stack(settings, airflow, running.url)
+            yield Stack(settings, airflow, running.url, running.pid)
     finally:
         scheduler.down(settings)
         broker.down(settings)
@@ -195,6 +198,16 @@ def test_the_lake_is_maintained_and_still_holds(stack: Stack) -> None:
 
 def test_airflow_answers_nobody_without_a_login(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/api/v2/dags", timeout=30.0).status_code == 401
+
+
+def test_a_component_that_is_killed_is_started_again(stack: Stack) -> None:
+    def triggerers() -> list[int]:
+        found = psutil.Process(stack.keeper).children()
+        return [one.pid for one in found if one.status() != psutil.STATUS_ZOMBIE and "triggerer" in one.cmdline()]
+
+    (killed,) = triggerers()
+    os.kill(killed, signal.SIGKILL)
+    stack.until(lambda: triggerers() not in ([], [killed]), "another triggerer")
 
 
 def test_no_run_failed(stack: Stack) -> None:

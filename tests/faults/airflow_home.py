@@ -1,0 +1,201 @@
+"""One home, one broker and one real Airflow for all runs of a process: each run has an agency of its own in them.
+
+Topics, lake and Airflow only grow, so every run's proof is over everything that was ever sent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from landing_stage import Stage
+
+from contracts.errors import MizanError
+from faults import oracle, schedule
+from faults.build_run import monthly_tables
+from faults.cluster import Cluster
+from faults.registry import Violation
+from faults.rig import Rig
+from faults.schedule import FIRST, SERVICES, Said, Stream
+from scheduler import local as scheduler
+from scheduler.api import Airflow
+
+FLOW = ("land_events", "gate_and_build", "publish_warehouse")
+SETTLED_SECONDS = 420.0
+# The product's own times (30, 60, 30, 10 s) would make each loss cost a minute of waiting; what happens is the same.
+TIMES = {
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+}
+
+
+class FewDays(Stream):
+    """Events of ten days, which lie in one month of either calendar: a mapped task each."""
+
+    def event(self, **given: Any) -> dict[str, Any]:
+        """One good event that was never said before."""
+        import datetime as dt
+
+        at = FIRST + dt.timedelta(seconds=self.rng.randrange(10 * 86_400))
+        return super().event(**{"occurred_at": at, **given})
+
+
+class AirflowHome:
+    """What the runs share. ``begin`` gives a run its agency, ``settled`` waits and proves."""
+
+    def __init__(self, home: Path) -> None:
+        self.cluster = Cluster(home / "kafka", 1).__enter__()
+        atexit.register(self.close)
+        self.stage = Stage(self.cluster.settings, home / "home")
+        self.settings = self.stage.settings
+        self.records: list[Said] = []
+        self.streams: list[FewDays] = []
+        self._airflow: Airflow | None = None
+
+    @property
+    def airflow(self) -> Airflow:
+        """A client of the Airflow that runs."""
+        assert self._airflow is not None
+        return self._airflow
+
+    def up(self) -> None:
+        """Airflow, started unless it runs, with every DAG of the flow read and in service."""
+        running = scheduler.find(self.settings)
+        if running is not None and self._airflow is not None:
+            return
+        with _environment(TIMES):
+            running = scheduler.start(self.settings)
+        for patience in (True, True, False):  # several shards start theirs beside each other
+            try:
+                scheduler.wait_until_ready(self.settings, running)
+                break
+            except MizanError:
+                if not patience or not psutil.pid_exists(running.pid):
+                    raise
+        self._airflow = Airflow(self.settings, running)
+        self._airflow.wait_for_dags({*FLOW, "backfill_months"}, seconds=600.0)
+
+    def down(self) -> None:
+        """End Airflow, every process of it."""
+        scheduler.down(self.settings)
+        self._airflow = None
+
+    def close(self) -> None:
+        """End Airflow and the broker."""
+        if hasattr(self, "settings"):
+            self.down()
+        self.cluster.close()
+
+    def begin(self, rig: Rig) -> list[Violation]:
+        """A new agency for this run, in the catalogue with those before it, and everything before it settled."""
+        from catalogue.load import load_tables
+
+        self.cluster.heal()
+        self.up()
+        self.streams.append(FewDays(rig.rng, self.stage.agency(2), broken=0.02, conflicting=0))
+        load_tables(self.settings, "catalogue", self.catalogue)
+        return []
+
+    @property
+    def catalogue(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the catalogue in which every run's events are good."""
+        found = schedule.catalogue(stream.agency for stream in self.streams)
+        found["services"] = [{"service_id": one, "agency_id": self.streams[0].agency} for one in SERVICES]
+        return found
+
+    def send(self, count: int) -> None:
+        """``count`` records of this run's agency, all acknowledged."""
+        batch = self.streams[-1].take(count)
+        schedule.produce(self.settings.kafka_admin().for_librdkafka(), batch)
+        self.records += batch
+
+    def components(self, name: str) -> list[psutil.Process]:
+        """Processes of `airflow <name>`, without what they started."""
+        running = scheduler.find(self.settings)
+        assert running is not None
+        found = []
+        for process in psutil.Process(running.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if name in process.cmdline():
+                    found.append(process)
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of Airflow but the keeper."""
+        running = scheduler.find(self.settings)
+        return [] if running is None else psutil.Process(running.pid).children(recursive=True)
+
+    def is_settled(self) -> bool:
+        """Nothing waits, and nothing that builds or publishes is under way."""
+        from pipeline.steps import waiting
+
+        with contextlib.suppress(Exception):  # the lake, Airflow or its database are busy: ask again
+            busy = [run for dag in FLOW[1:] for run in self.airflow.runs(dag) if run["state"] in ("queued", "running")]
+            return not busy and not waiting(self.settings).anything
+        return False
+
+    def settled(self, *, rebuilt: bool = False) -> list[Violation]:
+        """I9, then I1 to I4 of the lake and I6 of what is published; ``rebuilt``: I7 of the build, too."""
+        from faults.build_run import numbers
+        from landing.verify import verify
+        from warehouse.published import open_published
+
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while not self.is_settled():
+            if time.monotonic() > deadline:
+                return [Violation("I9", f"not settled in {SETTLED_SECONDS:.0f} s: {self._words()}")]
+            time.sleep(0.5)
+        login = self.settings.kafka_admin().for_librdkafka()
+        ends = oracle.end_offsets(login, self.records)
+        found, kept = oracle.check_landing(Path(self.settings.lake_uri), self.records, ends)
+        found += [Violation("I4", f"verify: {one.kind} {one.where}") for one in verify(self.settings).problems]
+        wanted = oracle.monthly(kept, self.catalogue["agencies"])
+        with open_published(self.settings, "analyst") as connection:
+            found += oracle.compare(wanted, monthly_tables(connection, "marts.{}"))
+        if rebuilt:
+            found += numbers(self.settings, self.catalogue, kept)
+        return found
+
+    def _words(self) -> str:
+        from pipeline.steps import waiting
+
+        with contextlib.suppress(Exception):
+            runs = {dag: [run["state"] for run in self.airflow.runs(dag)[:4]] for dag in FLOW}
+            return f"{waiting(self.settings).words()}; the newest runs {runs}"
+        return "Airflow does not answer"
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+_shared: list[AirflowHome] = []
+
+
+def shared() -> AirflowHome:
+    """The one of this process, started by the first run that asks; ended with the process."""
+    if not _shared:
+        home = Path(tempfile.mkdtemp(prefix="mizan-airflow-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        _shared.append(AirflowHome(home))
+    return _shared[0]
