@@ -23,7 +23,7 @@ from typing import Any
 
 from contracts.settings import Settings
 from faults import canaries, disclosed, oracle, schedule
-from faults.registry import Violation
+from faults.registry import Violation, old_duckdb_python
 from faults.rig import Rig
 from faults.schedule import Stream
 
@@ -92,10 +92,13 @@ class BuildRun:
         self.kept += events
         self.kept_at[len(list((self.home / "lake" / "events" / "_delta_log").glob("*.json"))) - 1] = len(self.kept)
 
-    def process(self, code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Python of its own on this home."""
+    def process(
+        self, code: str, *arguments: str, old_duckdb: bool = False, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Python of its own on this home; with ``old_duckdb`` one that has DuckDB 1.5 and nothing else."""
+        python = old_duckdb_python() if old_duckdb else sys.executable
         return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [str(python), "-c", code, *arguments],
             env={**os.environ, **self.environment, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,15 +12,18 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faults.rig import Rig
 
+OLD_DUCKDB = "1.5.5"  # what readers of published files may still have
 INVARIANTS = {
     "I1": "no loss: every acknowledged event is in events or quarantine, or a duplicate of one that is",
     "I2": "no duplicate: an offset is stored once, an event id of an agency is counted once",
@@ -101,6 +104,24 @@ def _may_mount() -> bool:
         return mounted.returncode == 0
 
 
+@cache
+def old_duckdb_python() -> Path | None:
+    """A Python with DuckDB 1.5, made once in var/test-tools as the warehouse's tests have it; None: not to be had."""
+    folder = Path(__file__).resolve().parents[2] / "var" / "test-tools" / f"duckdb-{OLD_DUCKDB}"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
+        uv = [sys.executable, "-m", "uv"]
+        for call in (
+            ["venv", "-q", "--python", sys.executable, str(folder)],
+            ["pip", "install", "-q", "--python", str(python), f"duckdb=={OLD_DUCKDB}"],
+        ):
+            if subprocess.run([*uv, *call], env=environment, capture_output=True, check=False).returncode != 0:
+                shutil.rmtree(folder, ignore_errors=True)
+                return None
+    return python
+
+
 # What a row may need, and whether this machine has it.
 NEEDS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
@@ -108,6 +129,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "strace": lambda: shutil.which("strace") is not None,
     "faketime": lambda: shutil.which("faketime") is not None,
     "C compiler": lambda: shutil.which("cc") is not None,
+    "DuckDB 1.5": lambda: old_duckdb_python() is not None,
     "airflow": _has_airflow,
     "three brokers": lambda: shutil.which("java") is not None,
 }

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
+from contracts.settings import Settings
 from faults import oracle
 from faults.build_run import PUBLISH, UPDATE, BuildRun, begun, monthly_tables, truncate
 from faults.registry import Row, Violation
 from faults.rig import Rig
+from faults.site import Site
 
 FAILPOINTS = (
     "pub.start", "pub.file", "pub.file@2", "pub.fsync", "pub.fsync@2", "pub.rename", "pub.rename@2", "pub.pointer_tmp",
@@ -20,6 +23,16 @@ FAILPOINTS = (
 )  # fmt: skip
 TIERS = ("analyst", "public")
 SWEPT = 6  # every so manieth run looks for person keys in all that is published
+
+
+class Watched(Protocol):
+    """What a check of the versions in service needs of a run."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def broke(self, invariant: str, what: str) -> None:
+        """Note a violation."""
 
 
 def killed_publication(rig: Rig, seed: int) -> list[Violation]:
@@ -34,17 +47,17 @@ def killed_publication(rig: Rig, seed: int) -> list[Violation]:
         name, _, number = FAILPOINTS[seed % len(FAILPOINTS)].partition("@")
         run.killed(PUBLISH, f"{name}:kill" + (f"@{number}" if number else ""))
     for tier in TIERS:
-        _check_service(run, tier, at_least=old)
+        check_service(run, tier, at_least=old)
     _spoil_leftovers(run)
     for tier in TIERS:
-        _check_service(run, tier, at_least=old)
+        check_service(run, tier, at_least=old)
     new = _publish(run)
     if new <= old:
         run.broke("I5", f"version {new} came after {old}")
     for tier in TIERS:
-        if _check_service(run, tier, at_least=new) != new:
+        if check_service(run, tier, at_least=new) != new:
             run.broke("I5", f"{tier} does not serve version {new}")
-        _check_leftovers(run, tier)
+        check_leftovers(run, tier)
     with _open(run, "analyst") as connection:
         run.violations += oracle.compare(
             oracle.monthly(run.kept, run.catalogue["agencies"]), monthly_tables(connection, "marts.{}")
@@ -70,16 +83,16 @@ def _kill_at_random(run: BuildRun, seconds: float) -> None:
         process.communicate()
 
 
-def _pointer(run: BuildRun, tier: str) -> dict[str, Any]:
+def _pointer(run: Watched, tier: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((run.settings.published / tier / "CURRENT.json").read_text())
     return document
 
 
-def _open(run: BuildRun, tier: str) -> duckdb.DuckDBPyConnection:
+def _open(run: Watched, tier: str) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(run.settings.published / tier / _pointer(run, tier)["database"]), read_only=True)
 
 
-def _check_service(run: BuildRun, tier: str, at_least: int) -> int:
+def check_service(run: Watched, tier: str, at_least: int) -> int:
     """I5: what the pointer names opens, is the version it says, and both fixed paths read."""
     folder: Path = run.settings.published / tier
     try:
@@ -114,7 +127,7 @@ def _spoil_leftovers(run: BuildRun) -> None:
                 truncate(path, run.rng.random())
 
 
-def _check_leftovers(run: BuildRun, tier: str) -> None:
+def check_leftovers(run: Watched, tier: str) -> None:
     """I10: nothing of the dead is left but what the pointer lists."""
     folder = run.settings.published / tier
     served = {f"v{version:06d}" for version in _pointer(run, tier)["versions"]}
@@ -126,31 +139,43 @@ def _check_leftovers(run: BuildRun, tier: str) -> None:
         run.broke("I10", f"{tier} keeps {sorted(hidden)}")
 
 
+# Runs under DuckDB 1.5 as well as 2.0: the standard library and duckdb alone.
 READER = """
-import json, pathlib, sys, time
-import duckdb
-folder, done, how = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-last = seen = 0
+import json, pathlib, sys, time, urllib.request
+folder, done, how, pause = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+if how != "http":
+    import duckdb
+def fetched(path):
+    with urllib.request.urlopen(sys.argv[5] + path, timeout=60) as answer:
+        return answer.read()
+last = seen = looks = 0
 while True:
     over = done.exists()
-    pointer = json.loads((folder / "CURRENT.json").read_text())
-    if how == "parquet":
-        path = folder / "parquet" / "monthly_users" / f"v{pointer['version']:06d}.parquet"
-        rows, version = len(duckdb.read_parquet(str(path)).fetchall()), pointer["version"]
+    if how == "http":
+        version = json.loads(fetched("/CURRENT.json"))["version"]
+        table = fetched(f"/parquet/monthly_users/v{version:06d}.parquet")
+        assert table[:4] == table[-4:] == b"PAR1", "a broken file"
+        rows = len(fetched("/csv/monthly_users.csv").splitlines())
     else:
-        con = duckdb.connect()
-        path = folder / (pointer["database"] if how == "attach" else "current.duckdb")
-        con.execute(f"ATTACH '{path}' AS shown (READ_ONLY)")
-        version = int(con.execute("SELECT value FROM shown.marts._meta WHERE key = 'version'").fetchall()[0][0])
-        rows = con.execute("SELECT count(*) FROM shown.marts.monthly_users").fetchall()[0][0]
-        con.close()
+        pointer = json.loads((folder / "CURRENT.json").read_text())
+        if how == "parquet":
+            path = folder / "parquet" / "monthly_users" / f"v{pointer['version']:06d}.parquet"
+            rows, version = len(duckdb.read_parquet(str(path)).fetchall()), pointer["version"]
+        else:
+            con = duckdb.connect()
+            path = folder / (pointer["database"] if how == "attach" else "current.duckdb")
+            con.execute(f"ATTACH '{path}' AS shown (READ_ONLY)")
+            version = int(con.execute("SELECT value FROM shown.marts._meta WHERE key = 'version'").fetchall()[0][0])
+            rows = con.execute("SELECT count(*) FROM shown.marts.monthly_users").fetchall()[0][0]
+            con.close()
+            assert how == "fixed" or version == pointer["version"], "another version than its name says"
     assert rows, "an empty version"
     assert version >= last, f"{version} after {last}"
-    seen, last = seen + (version > last), version
+    seen, last, looks = seen + (version > last), version, looks + 1
     if over:
         break
-    time.sleep(0.3)
-print(json.dumps({"last": last, "seen": seen}))
+    time.sleep(pause)
+print(json.dumps({"last": last, "seen": seen, "looks": looks}))
 """
 HOLDER = """
 import sys, time, duckdb
@@ -162,28 +187,55 @@ con.execute("SHOW ALL TABLES").fetchall()
 """
 
 
+# Tier, way, and whether with DuckDB 1.5.
+READERS = (
+    ("analyst", "attach", False), ("analyst", "fixed", False), ("analyst", "parquet", False),
+    ("analyst", "attach", True),
+    ("public", "attach", False), ("public", "fixed", True), ("public", "parquet", True), ("public", "http", False),
+)  # fmt: skip
+MANY, FEW = 50, 6  # publications; many in every MANY_EVERY-th run
+MANY_EVERY = 5
+
+
 def watched_publications(rig: Rig, seed: int) -> list[Violation]:
-    """Eight readers, by ATTACH, fixed path and Parquet, in both tiers, while versions come."""
-    run = BuildRun(rig)
-    run.add(rig.rng.randrange(20, 50))
-    run.update()
-    _publish(run)
+    """Eight readers, by ATTACH, fixed path, Parquet and HTTP, with two DuckDBs, while versions come and old ones go."""
+    from dashboard.report import write_pages
+    from warehouse.publish import publish
+
+    run = begun(rig, seed)
+    publish(run.settings, pages=write_pages)
+    site = Site(run.environment, rig.folder)
+    rig.finally_(site.kill)
+    site.start()
     done = rig.folder / "done"
-    ways = [(tier, how) for tier in TIERS for how in ("attach", "fixed", "parquet", "attach")]
-    readers = [run.process(READER, str(run.settings.published / tier), str(done), how) for tier, how in ways]
+    count = MANY if seed % MANY_EVERY == 0 else rig.rng.randrange(3, FEW + 1)
+    pause, address = "1.0" if count == MANY else "0.5", f"http://127.0.0.1:{site.port}"
+    readers = [
+        run.process(READER, str(run.settings.published / tier), str(done), how, pause, address, old_duckdb=is_old)
+        for tier, how, is_old in READERS
+    ]
     try:
-        for _ in range(rig.rng.randrange(3, 10)):
-            run.add(rig.rng.randrange(1, 5))
-            run.update()
-            newest = _publish(run)
+        for number in range(1, count + 1):
+            if number % 3 == 1:
+                run.add(rig.rng.randrange(1, 5))
+                run.update()
+            # In between two days pass: what is older and not among the newest is removed under the readers.
+            later = dt.timedelta(days=2 if number % 10 == 0 else 0)
+            newest = publish(run.settings, force=True, now=dt.datetime.now(dt.UTC) + later).version
     finally:
         done.touch()
-        said = [reader.communicate(timeout=120) for reader in readers]
-    for (tier, how), reader, (out, err) in zip(ways, readers, said, strict=True):
+        said = [reader.communicate(timeout=240) for reader in readers]
+    for (tier, how, is_old), reader, (out, err) in zip(READERS, readers, said, strict=True):
+        name = f"a reader of {tier} by {how}" + (" with DuckDB 1.5" if is_old else "")
         if reader.returncode != 0:
-            run.broke("I5", f"a reader of {tier} by {how}: {err[-400:]}")
-        elif json.loads(out)["last"] != newest:
-            run.broke("I5", f"a reader of {tier} by {how} ended at {out}, published is {newest}")
+            run.broke("I5", f"{name}: {err[-400:]}")
+            continue
+        told = json.loads(out)
+        if told["last"] != newest:
+            run.broke("I5", f"{name} ended at {out}, published is {newest}")
+        if told["seen"] < min(count // 4, 3):
+            run.broke("I9", f"{name} saw {told['seen']} of {count} versions: this run tried little")
+    run.check_disclosure()
     return run.violations
 
 
@@ -203,7 +255,7 @@ def held_session(rig: Rig, seed: int) -> list[Violation]:
                 _, err = writer.communicate(timeout=120)
             if writer.returncode != 0:
                 run.broke("I9", f"a session on {held.name} holds the writer up: {err[-400:]}")
-            new = _check_service(run, TIERS[0], at_least=old)
+            new = check_service(run, TIERS[0], at_least=old)
             if new <= old:
                 run.broke("I9", f"beside a session on {held.name} version {new} came after {old}")
             old = new
@@ -220,8 +272,10 @@ def held_session(rig: Rig, seed: int) -> list[Violation]:
 
 ROWS = [
     Row(
-        "P1", "eight readers over publications", ("I5",), 0, 20, watched_publications, seconds=600,
-        note="3 to 9 publications a run; tests/unit/warehouse has 15 with DuckDB 1.x; HTTP is not built",
+        "P1", "eight readers over publications", ("I5", "I9", "I11"), 0, 20, watched_publications,
+        needs=("DuckDB 1.5",), seconds=3600,
+        note=f"{MANY} publications in every {MANY_EVERY}th run, else 3 to {FEW}; every third has new events, "
+        "the rest are forced; DuckDB 1.5 and 2.0, Parquet, HTTP",
     ),
     Row(
         "P2", "publication killed at each step; what it left half-written", ("I5", "I6", "I8", "I10", "I11"), 0, 120,
