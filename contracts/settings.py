@@ -118,6 +118,12 @@ VARIABLES = (
         "most offsets one partition gives to one batch",
         _positive("MIZAN_LAND_CAP"),
     ),
+    Variable(
+        "MIZAN_LAND_MEMORY_MB",
+        "600",
+        "megabytes in which landing judges a batch; where they do not do, it halves its batches",
+        _positive("MIZAN_LAND_MEMORY_MB"),
+    ),
     Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
@@ -268,6 +274,11 @@ class Settings:
     def land_cap(self) -> int:
         """Most offsets one partition gives to one batch."""
         return int(self.values["MIZAN_LAND_CAP"] or 0)
+
+    @property
+    def land_memory_mb(self) -> int:
+        """Megabytes in which landing judges a batch; the records as they came and the libraries come on top."""
+        return int(self.values["MIZAN_LAND_MEMORY_MB"] or 600)
 
     @property
     def published_keep(self) -> int:

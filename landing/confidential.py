@@ -6,7 +6,7 @@ import resource
 
 from warehouse.connection import Connection, memory_connection
 
-MEMORY_LIMIT = "600MB"
+MEMORY_MB = 600
 
 
 def forbid_core_dumps() -> None:
@@ -14,8 +14,8 @@ def forbid_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def unspilling_connection() -> Connection:
+def unspilling_connection(megabytes: int = MEMORY_MB) -> Connection:
     """An in-memory database, bounded, that writes no temporary files."""
     connection = memory_connection()
-    connection.execute(f"SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
+    connection.execute(f"SET temp_directory = ''; SET memory_limit = '{megabytes}MB'")
     return connection

@@ -72,6 +72,7 @@ class Reader:
         epochs: Mapping[Partition, int] | None = None,
     ) -> None:
         self._chunk_records = min(chunk_records, CHUNK_RECORDS)
+        self._chunk_bytes = max(2**20, CHUNK_BYTES * self._chunk_records // CHUNK_RECORDS)
         self.position = {partition: start for partition, (start, _) in ranges.items()}
         self.ends = {partition: end for partition, (_, end) in ranges.items()}
         self.stopped: dict[Partition, Stopped] = {}
@@ -121,9 +122,12 @@ class Reader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Chunks until every partition is at its end. Raises TryAgain when Kafka falls silent for a minute."""
-        heard = time.monotonic()
+        heard, asked = time.monotonic(), max(1, self._chunk_records // 200)
         while self._open:
-            messages = self._consumer.consume(self._chunk_records, 0.25)
+            messages = self._consumer.consume(asked, 0.25)
+            # Asked for by number, wide records would come by the gigabyte; at first nobody knows how wide they are.
+            size = sum(map(len, messages))
+            asked = max(1, min(self._chunk_records, self._chunk_bytes * len(messages) // max(1, size)))
             # An error told again and again is no answer.
             if any(message.error() is None or _is_end(message) for message in messages):
                 heard = time.monotonic()
@@ -141,7 +145,7 @@ class Reader:
             end = begin + sum(1 for _ in same)
             if place not in finished and given.follow_on(begin, end, self, place):
                 size = sum(map(len, filter(None, given.values[begin:end])))
-                if chunk.size + size < CHUNK_BYTES:
+                if chunk.size + size < self._chunk_bytes:
                     given.move(begin, end, chunk, size)
                     self.position[place] = given.offsets[end - 1] + 1
                     if self.position[place] >= self.ends[place]:
@@ -153,7 +157,7 @@ class Reader:
                     finished |= self._failed(messages[i])
                 elif place not in finished and self._comes(place, given.offsets[i], finished):
                     given.move(i, i + 1, chunk, len(given.values[i] or b""))
-                if chunk.size >= CHUNK_BYTES:
+                if chunk.size >= self._chunk_bytes:
                     yield chunk
                     chunk = Chunk()
             begin = end

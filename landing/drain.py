@@ -7,6 +7,7 @@ next one reads the same offsets again and keeps the verdicts that were recorded.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from contracts.failpoints import failpoint
 from contracts.keys import read_key
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
+from landing.bounds import Bounds, bounds_of
 from landing.cluster import Cluster
 from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.consumer import Chunk, Partition
@@ -26,7 +28,7 @@ from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
 from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
-from warehouse.connection import Connection
+from warehouse.connection import OUT_OF_MEMORY, Connection
 from warehouse.lake import Lake, Snapshot
 from warehouse.lake_damage import check_small_tables
 from warehouse.lake_versions import check_versions, note_versions
@@ -42,10 +44,6 @@ from warehouse.landing_log import (
     sweep,
     write_file,
 )
-
-# A batch is bounded by both; with the client's queue and the decoded rows a worker stays under 1 GB.
-BATCH_RECORDS = 100_000
-BATCH_BYTES = 64 * 2**20
 
 
 @dataclass
@@ -118,15 +116,19 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
 
         known = known_to_catalogue(settings)
     cluster = Cluster(settings.kafka())
-    while True:
-        before = landed.offsets
-        landed.halts.clear()
-        try:
-            _pass(settings, lake, cluster, known, key, landed)
-        except PlanOutdated:
-            continue
-        if not until_empty or landed.offsets == before:
-            break
+    with bounds_of(settings) as bounds:
+        while True:
+            before = landed.offsets
+            landed.halts.clear()
+            try:
+                _pass(settings, lake, cluster, known, key, bounds, landed)
+            except PlanOutdated:
+                continue
+            except OUT_OF_MEMORY:
+                bounds.halve()
+                continue
+            if not until_empty or landed.offsets == before:
+                break
     if landed.offsets or landed.halts:
         _note_outcome(lake, landed, time.monotonic() - begun)
     note_versions(settings)
@@ -136,7 +138,9 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     return landed
 
 
-def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: bytes, landed: Landed) -> None:
+def _pass(
+    settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: bytes, bounds: Bounds, landed: Landed
+) -> None:
     batch = _Batch(lake, cluster)
     plan = make_plan(cluster, next_offsets(batch.events))
     failpoint("plan")
@@ -144,15 +148,15 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
     landed.lake_version = batch.events.version
     if not plan.ranges:
         return
-    connection = unspilling_connection()
-    decoder = Decoder(connection, plan.topics, known, key)
-    most = min(BATCH_RECORDS, settings.land_cap)
-    with plan.reader(settings.kafka(), most) as reader:
+    most = min(bounds.records, settings.land_cap)
+    opened = contextlib.closing(unspilling_connection(settings.land_memory_mb))
+    with opened as connection, plan.reader(settings.kafka(), most) as reader:
+        decoder = Decoder(connection, plan.topics, known, key)
         batch.begin(connection, plan, {partition: start for partition, (start, _) in plan.ranges.items()})
         for chunk in reader.chunks():
             failpoint("read")
             batch.take(decoder, chunk)
-            if batch.records >= most or batch.size >= BATCH_BYTES:
+            if batch.records >= most or batch.size >= bounds.size:
                 batch.land(connection, decoder, plan, dict(reader.position), landed)
                 batch = _Batch(lake, cluster)
                 batch.begin(connection, plan, dict(reader.position))
@@ -162,7 +166,6 @@ def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: b
         landed.halts.extend(
             Halt(stop.reason, place(*partition), stop.message) for partition, stop in reader.stopped.items()
         )
-    connection.close()
 
 
 class _Batch:

@@ -16,6 +16,8 @@ from contracts.settings import Settings
 Connection = duckdb.DuckDBPyConnection
 
 MEMORY_LIMIT = "2GB"
+# What is raised where memory runs out; a limit of DuckDB's own is told by a class of its own.
+OUT_OF_MEMORY = (MemoryError, duckdb.OutOfMemoryException)
 
 
 class BuildDamaged(TryAgain):
