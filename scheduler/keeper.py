@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,9 @@ from dataclasses import dataclass
 
 import psutil
 
-COMPONENTS = ("scheduler", "dag-processor", "api-server", "triggerer")
+COMPONENTS = ("api-server", "dag-processor", "triggerer", "scheduler")
+# Its tasks speak to the API server and fail at once where nobody listens: a landing's tries would be gone in a minute.
+NEED_API = frozenset({"scheduler"})
 LOOK_SECONDS = 0.5
 # A component that ends at once is not started again at once: the pause doubles, and is forgotten after a minute's life.
 FIRST_PAUSE, LONGEST_PAUSE, LIVED_SECONDS = 1.0, 30.0, 60.0
@@ -46,7 +49,7 @@ class Component:
         """Start it where it does not run; True where it was found dead."""
         now = time.monotonic()
         if self.process is None:
-            if now >= self.not_before:
+            if now >= self.not_before and (self.name not in NEED_API or _api_listens()):
                 self.start()
             return False
         if self.process.poll() is None:
@@ -103,6 +106,14 @@ def _end(components: list[Component]) -> None:
             process.wait(max(0.0, deadline - time.monotonic()))
         process.kill()
     _end_orphans(set())
+
+
+def _api_listens() -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", int(os.environ["AIRFLOW__API__PORT"])), timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 def _say(words: str) -> None:
