@@ -1,10 +1,12 @@
 """What happened to others, in public, and must not happen here: each report by its reference, as a test.
 
-Those that need a killed process, the scheduler or a reader's view are told where such tests live; ``ELSEWHERE`` names
-them, and a test sees to it that they are there.
+``REPORTS`` lists them all. One is replayed by a test here, which names it in its docstring, or where killed processes,
+the scheduler or readers are at hand: ``ELSEWHERE`` names that test or that row of the fault matrix.
 """
 
+import ast
 import datetime as dt
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +31,28 @@ pytestmark = pytest.mark.integration
 TESTS = Path(__file__).parents[1]
 LANDING, PUBLISHING = "integration/test_landing_faults.py", "unit/warehouse/test_publish_faults.py"
 ROWS = "faults/rows/landing.py"
-SCHEDULER, REBUILD = "integration/test_dags_on_the_scheduler.py", "unit/transforms/test_rebuild.py"
+REBUILD = "unit/transforms/test_rebuild.py"
+AIRFLOW = "faults/rows/airflow_itself.py"
+# Repository to the numbers of its reports.
+REPORTS = {
+    "confluentinc/kafka-connect-storage-cloud": {253, 333, 93, 177, 454, 529},
+    "databricks/iceberg-kafka-connect": {227},
+    "confluentinc/kafka-connect-storage-common": {275},
+    "confluentinc/kafka-connect-hdfs": {118, 206},
+    "apache/iceberg": {17340, 16282, 17637, 12372, 15032, 15396},
+    "apache/airflow": {34213, 31795, 64205, 56050, 49857, 69665},
+    "PostHog/posthog": {35269},
+    "apache/druid": {5404},
+    "apache/seatunnel": {11471},
+    "apache/storm": {9078},
+    "dashbitco/broadway_kafka": {71},
+    "duckdb/duckdb": {8592, 19712, 20543, 22044, 15912},
+    "motherduckdb/grafana-duckdb-datasource": {38},
+    "frappe/insights": {1370},
+    "nordic-institute/X-Road-Metrics": {133},
+    "fivetran/great_expectations": {10738, 11579},
+}
+_REPOSITORY = re.compile(r"([\w-]+/[\w-]+)((?:,? ?#\d+)+)")
 # Reference to the file and the test, or the row of the fault matrix; the sentence is what happened.
 ELSEWHERE = {
     # a zombie wrote over an object with a shorter range
@@ -44,10 +67,10 @@ ELSEWHERE = {
     "apache/iceberg#12372, #15396": (
         LANDING, "test_a_rule_that_changes_between_the_two_commits_neither_loses_nor_doubles_a_record"
     ),
-    # events of the scheduler were ignored, offsets committed before the work, a tombstone crashed it
-    "apache/airflow#34213, #31795, #64205, #56050, #49857, #69665": (
-        SCHEDULER, "test_a_task_that_failed_is_retried_and_green"
-    ),
+    # offsets were committed before the work was done, and the run failed
+    "apache/airflow#34213": (AIRFLOW, "killed_in_mid_run"),
+    # messages woke nobody, or events of the scheduler went their own way from the offsets
+    "apache/airflow#31795, #64205, #56050, #49857": (AIRFLOW, "hints_wrong"),
     # a write-ahead log that could not be replayed
     "duckdb/duckdb#8592, #19712, #20543, #22044": (REBUILD, "test_a_damaged_or_missing_build_file_is_built_anew"),
     # a reader went on with the old file after the swap; another charted zero rows of a locked one
@@ -78,6 +101,24 @@ def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
 def test_a_report_that_is_replayed_elsewhere_is_there(reference: str):
     file, name = ELSEWHERE[reference]
     assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8")
+
+
+def replayed() -> dict[str, set[int]]:
+    """The reports that a test here or elsewhere names."""
+    here = [
+        ast.get_docstring(node) or ""
+        for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    found: dict[str, set[int]] = {}
+    for text in [*ELSEWHERE, *here]:
+        for repository, numbers in _REPOSITORY.findall(text):
+            found.setdefault(repository, set()).update(map(int, re.findall(r"#(\d+)", numbers)))
+    return found
+
+
+def test_every_report_is_replayed_by_a_named_test_and_no_test_names_one_that_is_not_listed():
+    assert replayed() == REPORTS
 
 
 def test_storage_common_275_one_record_in_an_idle_topic_lands_at_once(stage: Stage):
@@ -130,7 +171,8 @@ def test_iceberg_17340_a_groups_offsets_that_went_back_bring_no_row_again(stage:
 
 
 def test_iceberg_15032_poison_at_the_head_holds_nobody_up(stage: Stage):
-    """apache/iceberg#15032 (poison killed the task), apache/storm#9078 (the partition stalled, and nobody was told)."""
+    """apache/iceberg#15032 (poison killed the task), apache/airflow#69665 (a tombstone did), apache/storm#9078 (the
+    partition stalled, and nobody was told)."""
     agency = stage.agency(partitions=1)
     poison = [b"", b"{", b"\xff\xfe", b"[" * 5000, b'{"id":' + b"9" * 5000 + b"}", None]
     stage.send(agency, [*poison, visit(agency, "behind")])
