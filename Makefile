@@ -67,6 +67,8 @@ lock: setup ## resolve requirements.in anew, with hashes and without index URLs
 
 setup: $(READY)
 
+WHICH := import sys; print(sys.base_prefix, sys.version)
+
 $(READY): requirements.lock pyproject.toml
 	@for tool in $(PYTHON) java mvn; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
 	if [ -n "$${missing:-}" ]; then \
@@ -75,6 +77,7 @@ $(READY): requirements.lock pyproject.toml
 			apt-get install -y -qq --no-install-recommends python3 python3-venv openjdk-17-jre-headless maven >/dev/null; \
 		else echo "missing:$$missing — Mizan needs Python 3.11 or newer, Java 17 and Maven" >&2; exit 2; fi; fi
 	@echo 'setting up .venv (once)'
+	@[ "$$($(BIN)/python -c '$(WHICH)' 2>&1)" = "$$($(PYTHON) -c '$(WHICH)')" ] || rm -rf .venv # made with another Python
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install -q uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync -q --require-hashes requirements.lock
