@@ -200,14 +200,14 @@ SHARED = (
     "process and every fourth after it wait for the published numbers of all runs before, the others for the lake"
 )
 ROWS = [
-    Row("A1", "scheduler killed in mid-run", ALL, 0, 40, killed_in_mid_run, AIRFLOW, seconds=900,
+    Row("A1", "scheduler killed in mid-run", ALL, 0, 40, killed_in_mid_run, AIRFLOW, seconds=1_500,
         note=f"the scheduler, another component or all of them by turns; {SHARED}"),
     Row("A2", "heartbeat lost, a retry overlaps the live task", ("I1", "I2", "I4", "I6", "I9"), 0, 30, overlapped,
-        AIRFLOW, seconds=1_200, note=f"heartbeats missed for 20 s, not the product's 60; {SHARED}"),
+        AIRFLOW, seconds=1_500, note=f"heartbeats missed for 20 s, not the product's 60; {SHARED}"),
     Row("A3", "tasks cleared and run again in any order; backfill beside schedule", ("I2", "I6", "I7"), 0, 60,
-        cleared_and_run_again, AIRFLOW, seconds=1_200, note=SHARED),
-    Row("A4", "asset events doubled or missing; pause", ("I1", "I6", "I9"), 0, 30, hints_wrong, AIRFLOW, seconds=900,
+        cleared_and_run_again, AIRFLOW, seconds=1_500, note=SHARED),
+    Row("A4", "asset events doubled or missing; pause", ("I1", "I6", "I9"), 0, 30, hints_wrong, AIRFLOW, seconds=1_500,
         note=SHARED),
-    Row("A5", "metadata database locked", ("I1", "I2", "I6", "I9"), 0, 20, metadata_locked, AIRFLOW, seconds=900,
+    Row("A5", "metadata database locked", ("I1", "I2", "I6", "I9"), 0, 20, metadata_locked, AIRFLOW, seconds=1_500,
         note=f"SQLite's exclusive lock, up to 60 s; a stopped PostgreSQL is not tried; {SHARED}"),
 ]  # fmt: skip
