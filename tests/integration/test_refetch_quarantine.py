@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
-from landing_stage import Stage, topic, visit
+from landing_stage import Stage, delete_topic, make_topic, topic, visit
 
 from catalogue.read import known
 from contracts.event import Known
 from contracts.settings import Settings
+from landing.begin_anew import begin_anew
 from landing.decisions import drop
 from landing.drain import land
 from landing.replay import replay
@@ -263,3 +264,26 @@ def test_verdicts_that_kafka_no_longer_holds_stay_missing_and_say_why(stage: Sta
     first.write_bytes(kept)
     assert verify(stage.settings, deep=True, refetch=True).ok
     assert stage.rows("quarantine", ROWS) == before
+
+
+def test_of_a_topic_made_anew_nothing_is_taken_for_the_old_ones_records(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [b"{", visit(agency, "e-0")])
+    land(stage.settings)
+    before, (path,) = stage.rows("quarantine", ROWS), files(stage)
+    kept = path.read_bytes()
+    damage(path, "gone")
+    delete_topic(stage, agency)
+    make_topic(stage, agency)
+    stage.send(agency, [b"[", visit(agency, "e-1")])
+    proof = verify(stage.settings, refetch=True)
+    assert {problem.kind for problem in proof.problems} == {"LAKE_FILE_MISSING", "PARTITION_OFFSET_CHANGED"}
+    assert any("Kafka holds other records" in note for note in proof.notes), proof.notes
+    path.write_bytes(kept)
+    begin_anew(stage.settings, topic(agency), by="N", reason="made anew")
+    land(stage.settings)
+    assert stage.rows("quarantine", ROWS)[:1] == before
+    # Of the new life a verdict comes back, at the offsets that the lake counts on.
+    damage(files(stage)[-1], "flipped")
+    brought_back(stage)
+    assert [row[2] for row in stage.rows("quarantine", ROWS)] == [0, 2]
