@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.bundle import keep_bundles
-from faults import oracle
+from faults import canaries, oracle
 from faults.cluster import Cluster
 from faults.landing_run import LandingRun
 from faults.rig import Rig
@@ -30,6 +33,7 @@ class ReportedRun(LandingRun):
         self.streams[0] = Stream(rig.rng, self.agency, broken=0, repeated=0, conflicting=0)
         self.bundle = keep_bundles(self.stage.settings, [self.agency])[self.agency]
         self._files = 0
+        self._persons: dict[bytes, str] = {}
 
     def report(self, count: int, rate: float = 10_000.0, seconds: float = 120.0, **environment: str) -> Reporter:
         """Start the program that says ``count`` new events."""
@@ -37,11 +41,36 @@ class ReportedRun(LandingRun):
         self.records += [Said(self.agency, wire(event), event) for event in events]
         self._files += 1
         file = self.rig.folder / f"report-{self._files}.ndjson"
-        file.write_bytes(b"\n".join(wire(event) for event in events) + b"\n")
+        file.write_bytes(b"\n".join(self._told(event) for event in events) + b"\n")
         reporter = Reporter(self, file, rate, seconds)
         self.rig.finally_(reporter.kill)
         reporter.start(**environment)
         return reporter
+
+    def _told(self, event: dict[str, Any]) -> bytes:
+        """What the program is told: the person by a national id, as its agency knows people; the SDK makes the key."""
+        document = json.loads(wire(event))
+        if event["pid"] is not None:
+            del document["data"]["user_key"]
+            document["data"]["person"] = canaries.spelled(self.rng, self._person(event["pid"]))
+        return json.dumps(document).encode()
+
+    def _person(self, pid: bytes) -> str:
+        if pid not in self._persons:
+            self._persons[pid] = canaries.national_id(random.Random(pid))
+        return self._persons[pid]
+
+    def check_ids(self) -> None:
+        """I8: also the persons whom the program knows, and the keys that the SDK made of them (docs/agencies.md)."""
+        super().check_ids()
+        transport_key = bytes.fromhex((self.bundle / "transport.key").read_text().strip())
+        persons = sorted(self._persons.values())
+        keys = {hmac.digest(transport_key, f"nid:{person}".encode(), "sha256") for person in persons}
+        needles = canaries.Needles(persons[: canaries.MOST], keys)
+        self.violations += canaries.sweep(self.stage.settings.home, needles, self.heard)
+        spool = self.rig.folder / "spool"
+        if spool.exists():
+            self.violations += canaries.sweep(spool, canaries.Needles(persons[: canaries.MOST]))
 
     def wait(self, reporter: Reporter, what: str) -> None:
         """I9: the program ends, with everything sent, without anybody's help."""
@@ -117,6 +146,10 @@ class Reporter:
             self.kill()
             return -1, "it hangs"
         return self._process.returncode, err
+
+    def has_ended(self) -> bool:
+        """Whether it runs no more, by itself or killed."""
+        return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
         """kill -9, where it runs."""

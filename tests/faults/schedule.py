@@ -141,9 +141,9 @@ def catalogue(agencies: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def produce(login: dict[str, Any], records: Sequence[Said], seconds: float = 60) -> None:
+def produce(login: dict[str, Any], records: Sequence[Said], seconds: float = 60, **more: Any) -> None:
     """Send records in order, wait until each is acknowledged or failed, and note where each came to lie."""
-    producer = Producer({"linger.ms": 5, "log_level": 0, **login})
+    producer = Producer({"linger.ms": 5, "log_level": 0, **login, **more})
     for said in records:
         _send(producer, said)
         producer.poll(0)
