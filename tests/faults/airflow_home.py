@@ -124,6 +124,18 @@ class AirflowHome:
         schedule.produce(self.settings.kafka_admin().for_librdkafka(), batch)
         self.records += batch
 
+    def order(self, method: str, path: str, json: dict[str, Any]) -> None:
+        """Ask Airflow to do something, again where its database is busy: such an order was not carried out."""
+        deadline = time.monotonic() + STILL_SECONDS
+        while True:
+            try:
+                self.airflow.call(method, path, json=json)
+                return
+            except MizanError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(2.0)
+
     def components(self, name: str) -> list[psutil.Process]:
         """Processes of `airflow <name>`, without what they started."""
         running = scheduler.find(self.settings)
@@ -131,7 +143,7 @@ class AirflowHome:
         found = []
         for process in psutil.Process(running.pid).children():
             with contextlib.suppress(psutil.Error):
-                if name in process.cmdline():
+                if name in " ".join(process.cmdline()).replace("_", "-"):  # it calls itself api_server
                     found.append(process)
         return found
 

@@ -11,8 +11,8 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -21,6 +21,8 @@ from faults.airflow_home import FLOW, AirflowHome
 from faults.registry import ALL, Row, Violation
 from faults.rig import Rig
 from scheduler import local as scheduler
+
+LANDING_SECONDS = 240.0  # one comes each minute; on a starved machine it is a while until it runs
 
 
 def killed_in_mid_run(rig: Rig, seed: int) -> list[Violation]:
@@ -86,9 +88,10 @@ def cleared_and_run_again(rig: Rig, seed: int) -> list[Violation]:
                 "task_ids": rig.rng.sample(tasks, rig.rng.randint(1, len(tasks))),
                 "include_downstream": rig.rng.random() < 0.5,
             }  # fmt: skip
-            here.airflow.call("POST", f"/dags/{dag}/clearTaskInstances", json=order)
+            here.order("POST", f"/dags/{dag}/clearTaskInstances", order)
         if rig.rng.random() < 0.5:
-            here.airflow.trigger("backfill_months", {"from": "1398-12", "to": "1398-12"})
+            months = {"from": "1398-12", "to": "1398-12"}
+            here.order("POST", "/dags/backfill_months/dagRuns", {"logical_date": None, "conf": months})
         here.send(rig.rng.randrange(10, 60))
         time.sleep(rig.rng.uniform(0.0, 5.0))
     return here.settled()
@@ -103,7 +106,7 @@ def hints_wrong(rig: Rig, seed: int) -> list[Violation]:
         assets = here.airflow.call("GET", "/assets", params={"limit": 50})["assets"]
         here.send(rig.rng.randrange(50, 200))
         for asset in rig.rng.choices(assets, k=rig.rng.randint(2, 6)):
-            here.airflow.call("POST", "/assets/events", json={"asset_id": asset["id"], "extra": {}})
+            here.order("POST", "/assets/events", {"asset_id": asset["id"], "extra": {}})
     elif seed % 3 == 1:
         # Landed by hand: Airflow hears of none of it.
         here.send(rig.rng.randrange(50, 200))
@@ -137,9 +140,9 @@ def metadata_locked(rig: Rig, seed: int) -> list[Violation]:
     return here.settled()
 
 
-def _running_landing(here: AirflowHome, moment: Any) -> psutil.Process | None:
-    """A landing's process, stopped with its supervisor when ``moment`` says so; None where none came in a minute."""
-    deadline = time.monotonic() + 120
+def _running_landing(here: AirflowHome, moment: Callable[[], bool]) -> psutil.Process | None:
+    """A landing's process, stopped with its supervisor when ``moment`` says so; None where none comes."""
+    deadline = time.monotonic() + LANDING_SECONDS
     while time.monotonic() < deadline:
         for run in here.airflow.runs("land_events")[:3]:
             if run["state"] != "running":
@@ -162,7 +165,7 @@ def _process(here: AirflowHome, instance: str) -> psutil.Process | None:
     """The process that runs a task instance: Airflow names it after the instance."""
     for process in here.processes():
         with contextlib.suppress(psutil.Error):
-            if process.cmdline()[:1] == [f"airflow worker -- {instance}"]:
+            if " ".join(process.cmdline()) == f"airflow worker -- {instance}":
                 return process
     return None
 
@@ -191,7 +194,7 @@ def _go_on(processes: list[psutil.Process]) -> None:
 
 def _pause(here: AirflowHome, dags: list[str], paused: bool) -> None:
     for dag in dags:
-        here.airflow.call("PATCH", f"/dags/{dag}", json={"is_paused": paused})
+        here.order("PATCH", f"/dags/{dag}", {"is_paused": paused})
 
 
 AIRFLOW = ("airflow",)
