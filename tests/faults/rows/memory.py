@@ -9,9 +9,9 @@ from faults.registry import ALL, Row, Violation
 from faults.rig import Rig
 from faults.schedule import Said
 
-WIDE_BYTES = 40 * 2**20
-# Megabytes to judge a batch in: fewer than all of it needs.
-LEAST, MOST = 36, 60
+WIDE_BYTES = 16 * 2**20
+# Megabytes to judge a batch in. Judged in columns, wide texts take a dozen times their size or more.
+LEAST, MOST = 70, 200
 
 
 def memory_runs_out(rig: Rig, seed: int) -> list[Violation]:
