@@ -106,7 +106,7 @@ def one(name: str, count: int) -> None:
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     # Not getrusage: its maximum is inherited from the process that started this one.
     status = Path("/proc/self/status").read_text()
-    rss = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    rss = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
     print(
         json.dumps(
             {
