@@ -72,7 +72,7 @@ def render(record: Mapping[str, Any]) -> str:
 
 
 _GATE_ITSELF = {
-    "en": "The batch could be judged (Great Expectations gave no result: the gate stays closed, later runs judge again)",
+    "en": "The batch could be judged (Great Expectations gave no result: the gate stays closed, later runs try again)",
     "fa": "دسته سنجیده شد (سنجش نتیجه نداد؛ دروازه بسته ماند و در اجراهای بعد دوباره سنجیده می‌شود)",
 }
 
