@@ -1,7 +1,8 @@
 """`make faults`: the full counts of every row, resumable, in shards; then the report.
 
 Environment: ROWS=L1,L2 (default all), RUNS=n (at most so many runs of each row), SHARD=i/n (this process takes every
-n-th run), SEED=n (replay that one run of each named row; nothing is recorded), BASE=n (begin at another seed).
+n-th run), SEED=n (replay that one run of each named row; nothing is recorded), BASE=n (begin at another seed),
+MINUTES=n (how long a run of Z1 lasts, 120).
 Results are lines of JSON below var/faults. A run that passed is not run again; one that failed is.
 """
 
