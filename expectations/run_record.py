@@ -95,7 +95,7 @@ def write(
         "history": _history(settings, lake),
         "names": names,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.write_text(json.dumps(document, ensure_ascii=False, default=float), encoding="utf-8")
     temporary.replace(target)

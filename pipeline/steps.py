@@ -68,19 +68,22 @@ def initialise(settings: Settings) -> list[Path]:
     from warehouse.signing import create_signing_key
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    _close_to_readers(settings)
     made = [*make_keys(settings), *create_signing_key(settings)]
     Lake(settings).create()
     create(settings)
+    _close_to_readers(settings)
     return made
 
 
 def _close_to_readers(settings: Settings) -> None:
     """Lake, build and gate speak of single persons: who reads what is published has no business there."""
     lake = [Path(settings.lake_uri)] if "://" not in settings.lake_uri else []
-    for folder in (*lake, settings.build_file.parent, settings.home / "gate"):
+    for folder in (*lake, settings.build_file.parent):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+    # Made by the first gate; an empty one is no part of a home that a restore would have to move aside.
+    if (gate := settings.home / "gate").is_dir():
+        gate.chmod(0o700)
 
 
 def offsets_ahead(settings: Settings) -> dict[str, int]:

@@ -83,7 +83,9 @@ def test_what_is_answered_with_200_is_a_file_of_the_version_in_service(client: C
     raw = f"{method} /{path} HTTP/1.0\r\n\r\n".encode("utf-8", "replace")
     answer = said(client.port, raw)
     if answer.startswith(b"HTTP/1.1 200") and method == "GET":
-        assert answer.partition(b"\r\n\r\n")[2] in (FRONT, b"<p>agencies</p>")
+        # We closed our half: the server may take that for good-bye, and cut what it was about to say.
+        body = answer.partition(b"\r\n\r\n")[2]
+        assert FRONT.startswith(body) or b"<p>agencies</p>".startswith(body)
 
 
 @pytest.mark.parametrize("path", ["/report/fa/agencies.html", "/"])

@@ -70,7 +70,7 @@ def test_the_analysts_tier_is_for_its_group_alone_and_nobody_writes_it(home: Set
 def test_lake_build_and_keys_are_the_publishers_alone(home: Settings) -> None:
     group = (home.published / "analyst" / "current.duckdb").stat().st_gid
     closed = [Path(home.lake_uri), home.build_file, home.platform_key_file, home.transport_key_file]
-    closed += [home.build_file.parent, home.home / "gate", home.published / ".work", home.platform_key_file.parent]
+    closed += [home.build_file.parent, home.published / ".work", home.platform_key_file.parent]
     for path in closed:
         assert path.exists(), path
         for of in (group, ANYBODY):
