@@ -41,6 +41,7 @@ INVARIANTS = {
 ALL = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9")
 MODULES = (
     "landing",
+    "memory",
     "damage",
     "gate",
     "transforms",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
+from faults import registry
 from faults.registry import Row, missing, rows
 from faults.rig import rigged
 
@@ -28,3 +29,8 @@ def test_no_promise_breaks(row: Row, seed: int, landing_broker: Settings, tmp_pa
     with rigged(row.id, seed, landing_broker, tmp_path / "run") as rig:
         found = row.run(rig, seed)
     assert not found, f"ROWS={row.id} make faults SEED={seed} replays this"
+
+
+def test_every_module_of_rows_is_in_the_matrix():
+    found = {path.stem for path in Path(registry.__file__).with_name("rows").glob("*.py")} - {"__init__"}
+    assert found == set(registry.MODULES)
