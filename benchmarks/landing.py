@@ -10,11 +10,11 @@ import json
 import os
 import platform
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks.rows import keep, measured
 
 AGENCY = "bench-agency"
 TOPIC = f"egov.events.v1.{AGENCY}"
@@ -80,19 +80,6 @@ def land(count: int) -> int:
     landed = drain(Settings.load(), known=known)
     assert landed.events == count, landed
     return landed.events
-
-
-def measured(name: str, count: int, environment: "dict[str, str]") -> "dict[str, object]":
-    """Run one measurement in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.landing", "--only", name, "--events", str(count)],
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return row
 
 
 def one(name: str, count: int) -> None:
@@ -161,16 +148,14 @@ def main() -> None:
                     producer.poll(0)
             assert producer.flush(120) == 0
             shape = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
-            kept = Path("var/bench/landing.jsonl")
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            rows = [measured(name, options.events, environment) for name in ("consume", "land")]
+            asking = ("--events", str(options.events), "--only")
+            rows = [measured("landing", *asking, name, environment=environment) for name in ("consume", "land")]
             ratio = float(str(rows[1]["cpu_seconds_per_million"])) / float(str(rows[0]["cpu_seconds_per_million"]))
             for row in rows:
                 row |= {"transport": "SASL_SSL" if options.tls else "PLAINTEXT", "machine": shape}
                 row["cpu_ratio_to_consume"] = round(ratio, 2) if row is rows[1] else 1.0
-                print(json.dumps(row))
-                with kept.open("a") as file:
-                    file.write(json.dumps({"at": dt.datetime.now(dt.UTC).isoformat(), **row}) + "\n")
+            now = dt.datetime.now(dt.UTC).isoformat()
+            keep("landing", [{"at": now, **row} for row in rows])
         finally:
             local.down(settings)
 

@@ -9,13 +9,14 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from benchmarks.rows import keep, measured
 
 PARTITIONS = 3
 PLAN_SECONDS = 5.0
@@ -88,19 +89,6 @@ def land() -> None:
     )
 
 
-def measure(environment: dict[str, str]) -> dict[str, float]:
-    """``land`` in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.many_topics", "--only-land"],
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    row: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return row
-
-
 def judged(few: dict[str, float], many: dict[str, float]) -> list[str]:
     """What misses its mark; empty where nothing does."""
     missed = []
@@ -140,7 +128,7 @@ def steps(agencies: int) -> list[dict[str, float]]:
                         producer.produce(f"egov.events.v1.{name}", event(name, count, partition), partition=partition)
                         producer.poll(0)
                 assert producer.flush(300) == 0
-                rows.append(measure(environment))
+                rows.append(measured("many_topics", "--only-land", environment=environment))
                 assert rows[-1]["landed"] == count * PARTITIONS, rows
             return rows
         finally:
@@ -167,12 +155,7 @@ def main() -> None:
         land()
         return
     rows = steps(options.agencies)
-    kept = Path("var/bench/many_topics.jsonl")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with kept.open("a") as file:
-        for row in rows:
-            print(json.dumps(row))
-            file.write(json.dumps(row) + "\n")
+    keep("many_topics", rows)
     missed = judged(*rows)
     if missed:
         sys.exit("failed: " + "; ".join(missed))

@@ -9,14 +9,14 @@ import argparse
 import datetime as dt
 import itertools
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from benchmarks.rows import keep, measured
 
 PASS = 0.60
 MOST_RSS_MB = 1000  # a gigabyte, of 10^9 bytes
@@ -196,14 +196,7 @@ class Bench:
                 except BufferError:
                     producer.poll(0.1)
         assert producer.flush(300) == 0
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.poison", "--only-land"],
-            env={**os.environ, **self.environment},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        row = measured("poison", "--only-land", environment=self.environment)
         assert int(str(row["events"])) + int(str(row["quarantined"])) == count, row
         return {"stream": agency, "records": count, **row}
 
@@ -237,21 +230,14 @@ def main() -> None:
         for name in ("clean", "poisoned")
     }
     ratio = cost["clean"] / cost["poisoned"] if cost["poisoned"] else None
-    kept = Path("var/bench/poison.jsonl")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        if ratio is not None:
+    if ratio is not None:
+        for row in rows:
             row["rate_against_clean"] = round(ratio, 2) if str(row["stream"]).startswith("poisoned") else 1.0
-        print(json.dumps(row))
-        with kept.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    keep("poison", rows)
     most = max(int(str(row["peak_rss_mb"])) for row in rows)
     if ratio is not None:
         judged("")  # what is made once
-        for row in map(judged, ("", *POISON)):
-            print(json.dumps(row))
-            with kept.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        keep("poison", map(judged, ("", *POISON)))
     if (ratio is not None and ratio < PASS) or most > MOST_RSS_MB:
         sys.exit(f"failed: {ratio} of the clean rate (at least {PASS}), {most} MB (at most {MOST_RSS_MB})")
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any
 
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
 from landing.cluster import Cluster, Topic
 from landing.consumer import Chunk, Partition
 from landing.incarnations import cut_below, in_lake, shifts_of
+from landing.places import Place
 from landing.plan import make_plan, place
-from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.connection import memory_connection, view_files
 from warehouse.lake import Snapshot
 from warehouse.lake_damage import damage
 from warehouse.landing_log import DataFile, LandedCommit, commit, live_files, local_folder, write_file
 
 KIND = "refetch"
-Place = tuple[str, int, int]  # topic, partition number, offset
-IN_RANGE = 'topic = $topic AND partition = $partition AND "offset" >= $start AND "offset" < $end'
 
 
 class NotTheSame(Exception):
@@ -154,21 +152,6 @@ def partition_of(name: str) -> Partition:
 def batch_instant(batch_id: str) -> dt.datetime:
     """The instant that a batch's id begins with: the one its rows carry."""
     return dt.datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=dt.UTC)
-
-
-def places(connection: Connection, view: str, where: str, given: Mapping[str, Any]) -> frozenset[Place]:
-    """The places of a view's rows."""
-    found = connection.execute(f'SELECT topic, partition, "offset" FROM {view} WHERE {where}', given)  # noqa: S608
-    return frozenset((str(t), int(p), int(o)) for t, p, o in found.fetchall())
-
-
-def places_in(connection: Connection, view: str, ranges: Mapping[Partition, tuple[int, int]]) -> set[Place]:
-    """The places of a view's rows within ranges of offsets."""
-    found: set[Place] = set()
-    for (topic, number), (start, end) in ranges.items():
-        given = {"topic": topic, "partition": number, "start": start, "end": end}
-        found |= places(connection, view, IN_RANGE, given)
-    return found
 
 
 def chosen(chunk: Chunk, places: Container[Place], *, within: bool) -> Chunk:

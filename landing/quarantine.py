@@ -14,6 +14,7 @@ from contracts.reasons import reasons
 from contracts.settings import Settings
 from landing.consumer import Partition
 from landing.decode import DETECTOR_VERSION, VALIDATOR_VERSION, Rejected
+from landing.places import Place, places_in
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake, Snapshot, arrow_schema
 from warehouse.quarantine_states import decisions, view_quarantine
@@ -53,20 +54,12 @@ def as_table(rejected: Iterable[Rejected], batch_id: str, landed_at: dt.datetime
 
 def recorded(
     connection: Connection, quarantine: Snapshot, pending: Mapping[Partition, tuple[int, int]]
-) -> frozenset[tuple[str, int, int]]:
+) -> frozenset[Place]:
     """Positions within the pending ranges that are in quarantine already: a run set them aside and died."""
     if not pending:
         return frozenset()
     view_files(connection, "set_aside", quarantine.files, dict(_COLUMNS))
-    found: set[tuple[str, int, int]] = set()
-    for (topic, partition), (start, end) in pending.items():
-        rows = connection.execute(
-            """SELECT topic, partition, "offset" FROM set_aside
-            WHERE topic = $topic AND partition = $partition AND "offset" >= $start AND "offset" < $end""",
-            {"topic": topic, "partition": partition, "start": start, "end": end},
-        ).fetchall()
-        found.update((str(t), int(p), int(o)) for t, p, o in rows)
-    return frozenset(found)
+    return frozenset(places_in(connection, "set_aside", pending))
 
 
 def counts(settings: Settings) -> list[dict[str, Any]]:

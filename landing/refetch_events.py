@@ -22,7 +22,8 @@ from landing.confidential import unspilling_connection
 from landing.consumer import Partition
 from landing.decode import Decoder
 from landing.incarnations import reader
-from landing.lost_files import FileLog, NotTheSame, Place, Retained, chosen, name_again, partition_of, places, places_in
+from landing.lost_files import FileLog, NotTheSame, Retained, chosen, name_again, partition_of
+from landing.places import Place, places, places_in
 from landing.plan import place
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.landing_log import DataFile, LandedCommit, next_offsets, write_file

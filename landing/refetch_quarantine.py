@@ -31,17 +31,8 @@ from landing.confidential import unspilling_connection
 from landing.consumer import Partition
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.incarnations import reader
-from landing.lost_files import (
-    FileLog,
-    NotTheSame,
-    Place,
-    Retained,
-    batch_instant,
-    chosen,
-    name_again,
-    partition_of,
-    places_in,
-)
+from landing.lost_files import FileLog, NotTheSame, Retained, batch_instant, chosen, name_again, partition_of
+from landing.places import Place, places_in
 from landing.plan import place
 from landing.quarantine import as_table
 from warehouse.connection import Connection, memory_connection, view_files

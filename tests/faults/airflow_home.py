@@ -235,10 +235,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 _shared: list[AirflowHome] = []
 
 
-def shared() -> AirflowHome:
-    """The one of this process, started by the first run that asks; ended with the process."""
+def begun(rig: Rig) -> AirflowHome:
+    """The one of this process, with an agency for this run; started by the first that asks, ended with the process."""
     if not _shared:
         home = Path(tempfile.mkdtemp(prefix="mizan-airflow-"))
         atexit.register(shutil.rmtree, home, ignore_errors=True)
         _shared.append(AirflowHome(home))
+    _shared[0].begin(rig)
     return _shared[0]

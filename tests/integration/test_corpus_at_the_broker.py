@@ -7,7 +7,6 @@ import random
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,6 @@ BATCHES = list(described("batch"))
 ON_DISK = [pytest.param(batch, id=batch.name) for batch in BATCHES if "on_disk" in batch.document]
 # Of a batch as it is sent and stored: where each of these lies (Kafka's record batch, version 2).
 MAGIC, CRC, ATTRIBUTES, COUNT, RECORDS = 16, 17, 21, 57, 61
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def values(batch: Described) -> list[bytes]:

@@ -5,14 +5,12 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from landing_stage import Stage, await_stopped, delete_topic, ended, make_topic, topic, visit
 from runbook import RUNBOOK, commands, follow, halts, sections
 
-from contracts.settings import Settings
 from landing.drain import LandingHalted, land
 from landing.verify import verify
 from warehouse.lake import Lake
@@ -25,13 +23,6 @@ SPARKS = (
     "COULD_NOT_READ_OFFSET_RANGE", "PARTITIONS_DELETED", "PARTITION_OFFSET_CHANGED", "START_OFFSET_RESET",
     "LAKE_LOG_DAMAGED", "LAKE_FILE_MISSING", "LAKE_VERSION_WENT_BACK",
 )  # fmt: skip
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def trim(stage: Stage, agency: str, first: int, partition: int = 0) -> None:

@@ -83,13 +83,6 @@ CANNOT_BE_PROVOKED: dict[str, str] = {}
 FOLLOWS = ("follow(", "run_cell(", "put_back(")
 
 
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
-
-
 def cells() -> dict[str, str]:
     """What to do, by the name of the halt; among the other ends only what is named like one."""
     found = halts()

@@ -1,6 +1,6 @@
 """Whatever step meets a missing or damaged file of the lake says so by the halt's name and exits 4."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,6 @@ from transforms.refresh import update
 from warehouse.lake import Lake
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def halted(step: Callable[[Settings], object], settings: Settings) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from warehouse.lake import Lake
 from warehouse.maintenance import compact
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def test_events_land_once_with_their_key_made_anew_and_offsets_in_the_same_commit(stage: Stage):

@@ -20,13 +20,6 @@ pytestmark = pytest.mark.integration
 WHO = ("--by", "Head of operations", "--reason", "the agency left")
 
 
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
-
-
 def make_anew(stage: Stage, agency: str, partitions: int = 3) -> None:
     delete_topic(stage, agency)
     make_topic(stage, agency, partitions)

@@ -5,15 +5,12 @@ A thousand agencies of three partitions each: ``python -m benchmarks.many_topics
 
 import secrets
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from landing_stage import Stage, topic, visit
 
 from benchmarks.many_topics import PARTITIONS, most_open_files
 from broker.administration import add_agencies
-from contracts.settings import Settings
 from landing.cluster import Cluster
 from landing.drain import land
 from landing.plan import make_plan
@@ -24,13 +21,6 @@ pytestmark = pytest.mark.integration
 AGENCIES = 60
 # Of the processor: the five seconds of a thousand, for as many as there are.
 PLAN_CPU_SECONDS = 5.0 * AGENCIES / 1000
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def send_to_all(stage: Stage, name: str) -> int:

@@ -9,7 +9,6 @@ import datetime as dt
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition as Place
 from landing_stage import Stage, topic, visit
 
-from contracts.settings import Settings
 from landing.consumer import MIRROR_GROUP
 from landing.drain import LandingHalted, land
 from landing.verify import verify
@@ -88,13 +86,6 @@ ELSEWHERE = {
         "unit/expectations/test_judge.py", "test_a_judge_that_always_dies_or_hangs_closes_every_gate"
     ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 @pytest.mark.parametrize("reference", ELSEWHERE)

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from kafka.admin import KafkaAdminClient
@@ -15,7 +13,6 @@ from landing_stage import Stage, await_stopped, ended, topic, visit
 from catalogue.load import load_directory
 from catalogue.read import known
 from contracts.event import Known
-from contracts.settings import Settings
 from expectations.gate import gate
 from landing.decisions import drop
 from landing.drain import land
@@ -33,13 +30,6 @@ SERVICES = (
     "primary_channel,channels,countability,block_reason,via_window,valid_from,valid_to\n"
     "passport,{agency},,,full,citizen,transactional,live,,portal,portal,countable,,true,,\n"
 )
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def received(agency: str, event_id: str, service: str = "passport") -> bytes:

@@ -1,6 +1,5 @@
 """`mizan verify --refetch`: a lost or damaged file is made again from Kafka with the same rows; else it says why."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from landing_stage import Stage, topic, visit
 
 from catalogue.read import known
 from contracts.event import Known
-from contracts.settings import Settings
 from landing.drain import land
 from landing.replay import replay
 from landing.verify import verify
@@ -21,13 +19,6 @@ from warehouse.maintenance import compact
 pytestmark = pytest.mark.integration
 
 ROWS = 'SELECT * FROM t ORDER BY topic, partition, "offset"'
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def files(stage: Stage) -> list[Path]:

@@ -1,6 +1,5 @@
 """`mizan verify --refetch` brings back what was set aside: the recorded verdict wins, whatever is accepted today."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from landing_stage import Stage, delete_topic, make_topic, topic, visit
 
 from catalogue.read import known
 from contracts.event import Known
-from contracts.settings import Settings
 from landing.begin_anew import begin_anew
 from landing.decisions import drop
 from landing.drain import land
@@ -26,13 +24,6 @@ pytestmark = pytest.mark.integration
 ROWS = 'SELECT * FROM t ORDER BY topic, partition, "offset"'
 PLACES = 'SELECT topic, partition, "offset", digest, size, batch_id, landed_at FROM t ORDER BY 1, 2, 3'
 DAMAGES = ("gone", "cut", "flipped")
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def files(stage: Stage, table: str = "quarantine") -> list[Path]:

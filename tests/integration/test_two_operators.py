@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from landing_stage import Stage, await_stopped, ended, visit
 from test_quarantine_replay import AGENCIES, SERVICES, holds, received, register, states
 
-from contracts.settings import Settings
 from landing.drain import land
 from landing.replay import replay
 from warehouse.connection import memory_connection, view_files
@@ -20,13 +18,6 @@ from warehouse.lake import Lake
 from warehouse.published import current
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def stage(landing_broker: Settings, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(landing_broker, tmp_path / "home")
-    yield stage
-    stage.clear()
 
 
 def go_on(process) -> tuple[int, str, str]:

@@ -27,8 +27,7 @@ LANDING_SECONDS = 240.0  # one comes each minute; on a starved machine it is a w
 
 def killed_in_mid_run(rig: Rig, seed: int) -> list[Violation]:
     """kill -9 of the scheduler alone, of one of its tasks' keepers, or of all of Airflow, while events flow."""
-    here = airflow_home.shared()
-    here.begin(rig)
+    here = airflow_home.begun(rig)
     here.send(rig.rng.randrange(50, 300))
     time.sleep(rig.rng.uniform(0.0, 12.0))
     if seed % 4 == 0:
@@ -46,8 +45,7 @@ def killed_in_mid_run(rig: Rig, seed: int) -> list[Violation]:
 
 def overlapped(rig: Rig, seed: int) -> list[Violation]:
     """A task and its supervisor are stopped; Airflow misses the heartbeats and retries beside them; they go on."""
-    here = airflow_home.shared()
-    here.begin(rig)
+    here = airflow_home.begun(rig)
     found = here.wait(here.has_landed)
     lake = Path(here.settings.lake_uri) / "events"
     before = {path.name for path in lake.glob("*.parquet")}
@@ -71,8 +69,7 @@ def overlapped(rig: Rig, seed: int) -> list[Violation]:
 
 def cleared_and_run_again(rig: Rig, seed: int) -> list[Violation]:
     """Tasks of past runs are cleared in a drawn order, up to three times, beside a backfill and beside new events."""
-    here = airflow_home.shared()
-    here.begin(rig)
+    here = airflow_home.begun(rig)
     here.send(rig.rng.randrange(50, 300))
     if seed % 2:
         found = here.wait(here.has_landed)
@@ -99,8 +96,7 @@ def cleared_and_run_again(rig: Rig, seed: int) -> list[Violation]:
 
 def hints_wrong(rig: Rig, seed: int) -> list[Violation]:
     """Asset events come twice, for nothing, never, or to a paused DAG; a later run takes its work from the lake."""
-    here = airflow_home.shared()
-    here.begin(rig)
+    here = airflow_home.begun(rig)
     found: list[Violation] = []
     if seed % 3 == 0:
         assets = here.airflow.call("GET", "/assets", params={"limit": 50})["assets"]
@@ -127,8 +123,7 @@ def hints_wrong(rig: Rig, seed: int) -> list[Violation]:
 
 def metadata_locked(rig: Rig, seed: int) -> list[Violation]:
     """Airflow's database is locked for a while in mid-run: nothing happens to data, and work goes on afterwards."""
-    here = airflow_home.shared()
-    here.begin(rig)
+    here = airflow_home.begun(rig)
     here.send(rig.rng.randrange(50, 200))
     time.sleep(rig.rng.uniform(0.0, 8.0))
     file = scheduler.airflow_home(here.settings) / "airflow.db"
