@@ -3,7 +3,7 @@
 Environment: ROWS=L1,L2 (default all), RUNS=n (at most so many runs of each row), SHARD=i/n (this process takes every
 n-th run), SEED=n (replay that one run of each named row; nothing is recorded), BASE=n (begin at another seed),
 MINUTES=n (how long a run of Z1 lasts, 120).
-Results are lines of JSON below var/faults. A run that passed is not run again; one that failed is.
+A run that passed is not run again, one that failed is: on this machine or an earlier one (faults/record.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
-import json
 import os
 import shutil
 import signal
@@ -25,12 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from contracts.settings import Settings
-from faults import report
+from faults import record, report
 from faults.registry import Row, Violation, missing, rows
 from faults.rig import rigged
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "var" / "faults"
+ROOT = record.ROOT
 
 
 def main() -> int:
@@ -57,7 +55,7 @@ def main() -> int:
             print(_line(result), flush=True)  # noqa: T201 the seeds are printed
             broken |= bool(result["violations"])
             if asked.seed is None:
-                _record(asked.shard, result)
+                record.note(asked.shard, result)
     return int(broken) if asked.seed is not None else max(_write(table), int(broken))
 
 
@@ -82,7 +80,7 @@ def _plan(chosen: list[Row], asked: argparse.Namespace) -> list[tuple[int, Row]]
 def _seeds(row: Row, asked: argparse.Namespace) -> Iterator[int]:
     """Seeds of this shard that have not passed yet."""
     number, shards = map(int, asked.shard.split("/"))
-    passed = {one["seed"] for one in recorded() if one["row"] == row.id and one["outcome"] == "passed"}
+    passed = {one["seed"] for one in record.recorded() if one["row"] == row.id and one["outcome"] == "passed"}
     lacking = missing(row)
     for place in range(min(row.full, asked.runs) if asked.runs else row.full):
         seed = asked.base + place + 1
@@ -151,25 +149,9 @@ def _broker(chosen: list[Row]) -> Iterator[Settings]:
             local.down(settings)
 
 
-def recorded() -> list[dict[str, Any]]:
-    """Every recorded run, the last of each row and seed."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    lines = [line for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    for one in sorted(map(json.loads, filter(None, lines)), key=lambda one: str(one["at"])):
-        earlier = found.get((one["row"], one["seed"]))
-        failed_before = earlier is not None and (earlier["outcome"] == "failed" or earlier.get("failed_before"))
-        found[one["row"], one["seed"]] = one | ({"failed_before": True} if failed_before else {})
-    return list(found.values())
-
-
-def _record(shard: str, result: dict[str, Any]) -> None:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    with (RESULTS / f"runs-{shard.replace('/', '-of-')}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result, ensure_ascii=False) + "\n")
-
-
 def _write(table: dict[str, Row]) -> int:
-    found = recorded()
+    found = record.recorded()
+    record.keep(found)
     page = ROOT / "docs" / "reliability-report.md"
     page.write_text(report.page(table, found), encoding="utf-8")
     print(f"wrote {page.relative_to(ROOT)}: {len(found)} runs")  # noqa: T201
