@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import airflow_progress
 import psutil
+from airflow_progress import FLOW, STILL_SECONDS
 from landing_stage import Stage
 
 from contracts.errors import MizanError
@@ -28,10 +30,6 @@ from faults.schedule import FIRST, SERVICES, Said, Stream
 from scheduler import local as scheduler
 from scheduler.api import Airflow
 
-FLOW = ("land_events", "gate_and_build", "publish_warehouse")
-# How long nothing at all may move before it counts as stuck: a wake-up that got lost is made good after four minutes
-# (pipeline.steps.LEFT_BEHIND_AFTER). Not a time for the whole, which on a shared machine says more about the others.
-STILL_SECONDS = 420.0
 # Gate, build and publication of a run cost a minute of processor time. The first run of a process waits for them, and
 # every fourth after it, for all runs before it: what these left undone shows then.
 PUBLISHED_EVERY = 4
@@ -154,11 +152,8 @@ class AirflowHome:
 
     def is_settled(self) -> bool:
         """Nothing waits, and nothing that builds or publishes is under way."""
-        from pipeline.steps import waiting
-
         with contextlib.suppress(Exception):  # the lake, Airflow or its database are busy: ask again
-            busy = [run for dag in FLOW[1:] for run in self.airflow.runs(dag) if run["state"] in ("queued", "running")]
-            return not busy and not waiting(self.settings).anything
+            return airflow_progress.is_settled(self.settings, self.airflow)
         return False
 
     def has_landed(self) -> bool:
@@ -169,14 +164,10 @@ class AirflowHome:
 
     def wait(self, holds: Callable[[], bool]) -> list[Violation]:
         """I9: it comes to hold without anybody's help. A row's own time ends what moves and never arrives."""
-        seen, since, looks = "", time.monotonic(), 0
-        while not holds():
-            if looks % 10 == 0 and (words := self._words()) != seen:
-                seen, since = words, time.monotonic()
-            if time.monotonic() - since > STILL_SECONDS:
-                return [Violation("I9", f"nothing moves for {STILL_SECONDS:.0f} s: {seen}")]
-            looks += 1
-            time.sleep(0.7)
+        try:
+            airflow_progress.wait(self.settings, self.airflow, holds)
+        except airflow_progress.Stuck as stuck:
+            return [Violation("I9", str(stuck))]
         return []
 
     def settled(self) -> list[Violation]:
@@ -200,22 +191,6 @@ class AirflowHome:
                 found += oracle.compare(wanted, monthly_tables(connection, "marts.{}"))
             found += numbers(self.settings, self.catalogue, kept)
         return found
-
-    def _words(self) -> str:
-        """What waits and how far the newest runs behind landing are."""
-        from pipeline.steps import waiting
-
-        try:
-            newest = {dag: self.airflow.runs(dag)[:1] for dag in FLOW[1:]}
-            tasks = [
-                (one["dag_id"], one["dag_run_id"], one["task_id"], one["map_index"], one["state"], one["try_number"])
-                for dag, runs in newest.items()
-                for run in runs
-                for one in self.airflow.task_instances(dag, run["dag_run_id"])
-            ]
-            return f"{waiting(self.settings).words()}; the newest runs: {tasks}"
-        except Exception as error:  # whatever is away or busy: that is what to say
-            return f"{type(error).__name__}"
 
 
 @contextlib.contextmanager

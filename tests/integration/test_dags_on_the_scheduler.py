@@ -4,19 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import airflow_progress
 import httpx
 import psutil
 import pytest
 
 from broker import local as broker
 from contracts.settings import Settings
-from pipeline.steps import initialise, waiting
+from pipeline.steps import initialise
 from scheduler import local as scheduler
 from scheduler.api import Airflow
 from warehouse.published import manifest, open_published
@@ -33,7 +33,6 @@ DAGS = {
     "maintain_lake",
     "replay_quarantine",
 }
-FLOW = ("land_events", "gate_and_build", "publish_warehouse")
 
 
 @dataclass
@@ -51,12 +50,8 @@ class Stack:
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    def until(self, holds: Callable[[], Any], what: str, seconds: float = 240.0) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (found := holds()):
-            assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
-            time.sleep(0.5)
-        return found
+    def until(self, holds: Callable[[], Any]) -> Any:
+        return airflow_progress.wait(self.settings, self.airflow, holds)
 
     def version(self) -> int:
         found = manifest(self.settings, "analyst")
@@ -64,13 +59,7 @@ class Stack:
 
     def settle(self) -> None:
         """Wait until every event is in a published version and no run is under way."""
-        self.until(
-            lambda: (
-                not waiting(self.settings).anything
-                and not any(run["state"] in ("queued", "running") for dag in FLOW[1:] for run in self.airflow.runs(dag))
-            ),
-            "settled",
-        )
+        self.until(lambda: airflow_progress.is_settled(self.settings, self.airflow))
 
     def value(self, query: str) -> Any:
         with open_published(self.settings, "analyst") as connection:
@@ -104,7 +93,7 @@ def test_events_become_a_published_version_without_anyone_asking(stack: Stack) -
     assert stack.airflow.import_errors() == []
     assert stack.airflow.dag_ids() == DAGS
     stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-01/1399-02")
-    stack.until(stack.version, "a first version")
+    stack.until(stack.version)
     stack.settle()
     rows = stack.value(COMPLETED)
     assert [month for month, _, _ in rows] == ["1399-01", "1399-02"]
@@ -125,7 +114,7 @@ def test_a_month_added_later_leaves_the_months_before_untouched(stack: Stack) ->
     before = {month: (count, vintage) for month, count, vintage in stack.value(COMPLETED)}
     version = stack.version()
     stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-03")
-    stack.until(lambda: stack.version() > version, "a newer version")
+    stack.until(lambda: stack.version() > version)
     stack.settle()
     after = {month: (count, vintage) for month, count, vintage in stack.value(COMPLETED)}
     assert "1399-03" in after
@@ -137,7 +126,7 @@ def test_a_task_that_failed_is_retried_and_green(stack: Stack) -> None:
     key.chmod(0o644)  # a key that others may read is refused
     try:
         run = stack.airflow.trigger("land_events")
-        stack.until(lambda: _land(stack, run)["state"] == "up_for_retry", "a failed try")
+        stack.until(lambda: _land(stack, run)["state"] == "up_for_retry")
     finally:
         key.chmod(0o600)
     assert stack.airflow.wait_for_run("land_events", run) == "success"
@@ -172,9 +161,7 @@ def test_each_round_of_the_evaluation_is_a_task_of_its_own(stack: Stack, tmp_pat
     runs = [one["dag_run_id"] for one in stack.airflow.runs("evaluate_agencies")]
     assert sorted(name for one in runs for name in _rounds(stack, one)) == ["r1", "r2"]
     found = "SELECT round, score, growth_points FROM marts.agency_ranking ORDER BY round"
-    stack.until(
-        lambda: stack.version() and stack.value(found) == [("r1", 20.0, None), ("r2", 30.0, 10.0)], "the ranking"
-    )
+    stack.until(lambda: stack.version() and stack.value(found) == [("r1", 20.0, None), ("r2", 30.0, 10.0)])
     stack.settle()
     run = stack.airflow.trigger("evaluate_agencies", {"round": "r2"})
     assert stack.airflow.wait_for_run("evaluate_agencies", run) == "success"
@@ -207,7 +194,7 @@ def test_a_component_that_is_killed_is_started_again(stack: Stack) -> None:
 
     (killed,) = triggerers()
     os.kill(killed, signal.SIGKILL)
-    stack.until(lambda: triggerers() not in ([], [killed]), "another triggerer")
+    stack.until(lambda: triggerers() not in ([], [killed]))
 
 
 def test_no_run_failed(stack: Stack) -> None:
