@@ -24,6 +24,7 @@ MODULES = (
     "console.months",
     "console.demo",
     "console.provenance",
+    "console.monitoring",
     "console.inspect",
 )
 

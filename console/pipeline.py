@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import typer
+from rich.console import Group
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from console.output import JSON_OPTION, data, note, print_json
-from contracts.errors import GateClosed
+from console.output import JSON_OPTION, data, note, on_terminal, print_json
+from contracts.errors import GateClosed, UsageError
 from contracts.settings import Settings
 
 FOLLOW_SECONDS = 2.0
+WATCH_SECONDS = 2.0
+TROUBLE = ("halted", "held", "behind", "silent", "current")
+STYLES = {"halted": "bold red", "held": "red", "behind": "yellow", "silent": "dim", "current": "green"}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,30 +45,60 @@ def run(follow: bool = typer.Option(False, "--follow", help="Go on: land and pub
         time.sleep(FOLLOW_SECONDS)
 
 
+def status(
+    as_json: bool = JSON_OPTION,
+    watch: bool = typer.Option(False, "--watch", help="Go on showing it, until Ctrl-C. Needs a terminal."),
+) -> None:
+    """Lag, last event, rejects and held batches by agency; the months and the published version."""
+    from pipeline.standing import standing
+
+    settings = Settings.load()
+    if not watch:
+        found = standing(settings)
+        print_json(found) if as_json else data.print(shown(found))
+        return
+    if as_json or not on_terminal:
+        raise UsageError("--watch shows a page on a terminal", hint="mizan metrics is for programs")
+    with Live(shown(standing(settings)), console=data, screen=True, auto_refresh=False) as page:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            page.update(shown(standing(settings)), refresh=True)
+
+
+def shown(found: dict[str, Any]) -> Group:
+    """What stands as a page: who needs a person first."""
+    table = Table("agency", "lag", "waits", "last event", "landed", "quarantined", "duplicates", "state")
+    for row in sorted(found["agencies"], key=lambda row: (TROUBLE.index(row["state"]), row["agency_id"])):
+        trouble = row["halts"] or row["held_batches"]
+        table.add_row(
+            Text(row["agency_id"]),
+            _lag(row),
+            _waits(row),
+            str(row["last_event_at"] or "none"),
+            f"{row['landed']:,}",
+            f"{row['quarantined']:,}",
+            f"{row['duplicates']:,}",
+            Text(": ".join([row["state"], ", ".join(trouble)]) if trouble else row["state"], STYLES[row["state"]]),
+        )
+    months = Counter((month["calendar"], month["state"]) for month in found["months"])
+    standing = ", ".join(f"{count} {state} ({calendar})" for (calendar, state), count in sorted(months.items()))
+    published = found["published"]
+    return Group(
+        table,
+        f"months: {standing or 'none'}",
+        "published: nothing yet"
+        if published is None
+        else f"published: version {published['version']} as of {published['as_of']:%Y-%m-%d %H:%M:%S %Z}",
+    )
+
+
 def _lag(row: dict[str, Any]) -> str:
     held_back = f" (+ {row['held_back']:,} behind an open transaction)" if row["held_back"] else ""
     return "unknown" if row["lag"] is None else f"{row['lag']:,}{held_back}"
 
 
-def status(as_json: bool = JSON_OPTION) -> None:
-    """Lag, last event, rejects and held batches by agency; the months and the published version."""
-    from pipeline.standing import standing
-
-    found = standing(Settings.load())
-    if as_json:
-        print_json(found)
-        return
-    table = Table("agency", "lag", "last event", "landed", "quarantined", "duplicates", "state")
-    for row in found["agencies"]:
-        table.add_row(
-            row["agency_id"],
-            _lag(row),
-            str(row["last_event_at"] or "none"),
-            f"{row['landed']:,}",
-            f"{row['quarantined']:,}",
-            f"{row['duplicates']:,}",
-            row["state"],
-        )
-    data.print(table)
-    published = found["published"]
-    data.print(f"published: {'nothing yet' if published is None else 'version ' + str(published['version'])}")
+def _waits(row: dict[str, Any]) -> str:
+    longer = row["waits_longer_than"]
+    if longer is None:
+        return ""
+    return f"> {longer // 3600} h" if longer >= 3600 else f"> {longer // 60} min"

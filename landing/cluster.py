@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +99,14 @@ class Cluster:
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int | None]]:
         """The same, with the leader epoch under which the leader says so; None where it tells none."""
         return self._told(partitions, OffsetSpec.latest())
+
+    def offsets_since(self, partitions: Iterable[Partition], instant: dt.datetime) -> dict[Partition, int | None]:
+        """The oldest offset of each partition whose record came to Kafka at ``instant`` or later; None: there is none.
+
+        By the time index of the broker, which stamps records as they come (LogAppendTime): no record is read.
+        """
+        found = self._offsets(partitions, OffsetSpec.for_timestamp(int(instant.timestamp() * 1000)))
+        return {partition: offset if offset >= 0 else None for partition, offset in found.items()}
 
     def _offsets(self, partitions: Iterable[Partition], which: Any) -> dict[Partition, int]:
         return {partition: offset for partition, (offset, _) in self._told(partitions, which).items()}

@@ -25,7 +25,8 @@ class Halt:
 class Plan:
     """The topics to land from, the offsets to read per partition (the lake's), and the halts found before reading.
 
-    ``landed`` is what the plan was made on, ``epochs`` the leader epochs under which Kafka told the ends.
+    ``landed`` is what the plan was made on, ``epochs`` the leader epochs under which Kafka told the ends. ``firsts``
+    and ``ends`` are of every partition: the oldest offset that is kept and the one after the last, the lake's too.
     """
 
     topics: tuple[Topic, ...]
@@ -33,6 +34,8 @@ class Plan:
     halts: tuple[Halt, ...]
     landed: Mapping[str, int]
     epochs: Mapping[Partition, int]
+    firsts: Mapping[Partition, int]
+    ends: Mapping[Partition, int]
 
     def reader(self, login: KafkaLogin, most: int) -> Reading:
         """A reader of the ranges, which tells a log that was cut below our next offset."""
@@ -72,7 +75,7 @@ def make_plan(cluster: Cluster, landed: Mapping[str, int]) -> Plan:
         elif (start or 0) < ends[partition]:
             ranges[partition] = (start or 0, ends[partition])
     epochs = {partition: epoch for partition, (_, epoch) in told.items() if epoch is not None}
-    return Plan(tuple(topics.values()), ranges, tuple(halts), landed, epochs)
+    return Plan(tuple(topics.values()), ranges, tuple(halts), landed, epochs, firsts, ends)
 
 
 def is_fresh(landed: Mapping[str, int], partition: Partition) -> bool:

@@ -4,66 +4,65 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts.errors import TryAgain, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from contracts.topics import sender_of
 
+if TYPE_CHECKING:
+    from landing.watch import Lag
+
 
 def standing(settings: Settings) -> dict[str, Any]:
     """What `mizan status --json` prints.
 
     ``agencies``: agency_id, lag (None where Kafka does not answer), held_back (offsets behind an open transaction of
-    the agency's; lag cannot count them), last_event_at, landed, quarantined, duplicates,
+    the agency's; lag cannot count them), waits_longer_than (seconds that the oldest record to land has passed, a step
+    of landing.watch.AGES; None where none waits a minute), last_event_at, landed, quarantined, duplicates,
     state (``halted``, ``held``, ``behind``, ``current`` or ``silent``: no event yet), held batches and halts.
     """
-    lags, halts, held_back = _lags(settings)
+    told = _lags(settings)
     counts = _counts(settings)
     held = _held(settings)
     agencies = []
-    for agency in sorted(lags.keys() | counts.keys()):
+    for agency in sorted(told.keys() | counts.keys()):
         row = counts.get(agency, {"landed": 0, "last_event_at": None, "quarantined": 0, "duplicates": 0})
-        lag = lags.get(agency)
+        lag = told.get(agency)
         agencies.append(
             {
                 "agency_id": agency,
-                "lag": lag,
-                "held_back": held_back.get(agency),
+                "lag": lag and lag.lag,
+                "held_back": lag and lag.held_back,
+                "waits_longer_than": lag and lag.older_than,
                 **row,
-                "state": _state(
-                    bool(halts[agency]), bool(held[agency]), bool(lag or held_back.get(agency)), row["landed"]
-                ),
+                "state": _state(lag, bool(held[agency]), row["landed"]),
                 "held_batches": held[agency],
-                "halts": halts[agency],
+                "halts": list(lag.halts) if lag else [],
             }
         )
     return {"agencies": agencies, "months": _months(settings), "published": _published(settings)}
 
 
-def _state(halted: bool, held: bool, behind: bool, landed: int) -> str:
-    if halted:
+def _state(lag: Lag | None, held: bool, landed: int) -> str:
+    if lag and lag.halts:
         return "halted"
     if held:
         return "held"
-    if behind:
+    if lag and (lag.lag or lag.held_back):
         return "behind"
     return "current" if landed else "silent"
 
 
-def _lags(settings: Settings) -> tuple[dict[str, int | None], defaultdict[str, list[str]], dict[str, int]]:
+def _lags(settings: Settings) -> dict[str, Lag]:
+    """By agency; nothing where Kafka does not answer."""
     from landing.watch import lag
 
-    halts: defaultdict[str, list[str]] = defaultdict(list)
     try:
-        found = lag(settings)
+        return {one.agency_id: one for one in lag(settings)}
     except (TryAgain, UsageError):
-        return {}, halts, {}
-    for one in found:
-        halts[one.agency_id].extend(one.halts)
-    held_back = {one.agency_id: one.held_back for one in found}
-    return {one.agency_id: one.lag for one in found}, halts, held_back
+        return {}
 
 
 def _counts(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -197,11 +197,11 @@ def settle(snapshot: Snapshot) -> int:
     return version
 
 
-def commits(lake: Lake, name: str) -> Iterator[LandedCommit]:
-    """Every landing or compaction commit of a table, oldest first."""
+def commits(lake: Lake, name: str, after: int = -1) -> Iterator[LandedCommit]:
+    """Every landing or compaction commit of a table beyond version ``after``, oldest first."""
     snapshot = lake.open(name)
     log = local_folder(snapshot) / "_delta_log"
-    for version in range(snapshot.version + 1):
+    for version in range(after + 1, snapshot.version + 1):
         for action in _entry(log, version):
             said = action.get("commitInfo", {}).get(METADATA)
             if said is not None:

@@ -95,6 +95,10 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "publish": {"--rollback": ("publish --rollback {}", ["v0", "-1", "../v1", "v1.duckdb", "v", "v999", "999", ""])},
     "dashboard": {"--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""])},
+    "metrics": {
+        "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),
+        "--host": ("metrics --host {}", ["nowhere", "127.0.0.1:80", "0.0.0.300", ""]),
+    },
     "demo": {
         "--scenario": ("demo --scenario {}", ["nowhere", "../qom", ""]),
         "--seed": ("demo --seed {}", ["x", "1.5", ""]),

@@ -1,0 +1,54 @@
+"""`mizan metrics`: where everything stands, for Prometheus."""
+
+from __future__ import annotations
+
+import signal
+from ipaddress import ip_address
+from typing import Annotated
+
+import typer
+
+from console.output import note
+from contracts.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(metrics)
+
+
+def _address(given: str) -> str:
+    try:
+        return str(ip_address(given))
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no IP address") from error
+
+
+def metrics(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 9308,
+    host: Annotated[
+        str,
+        typer.Option("--host", callback=_address, metavar="ADDRESS", help="Where to listen; this machine by default."),
+    ] = "127.0.0.1",
+    once: Annotated[
+        bool, typer.Option("--once", help="Print the metrics and end: for node_exporter's text files.")
+    ] = False,
+) -> None:
+    """Serve metrics over HTTP (`/metrics`) until stopped. They name agencies and counts, no person and no event."""
+    from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+
+    from monitoring.exporter import Exporter
+
+    registry = CollectorRegistry()
+    registry.register(Exporter(Settings.load()))
+    if once:
+        typer.echo(generate_latest(registry).decode(), nl=False)
+        return
+    server, thread = start_http_server(port, host, registry)
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    note(f"http://{host}:{port}/metrics  (Ctrl-C stops it)")
+    try:
+        thread.join()
+    finally:
+        server.shutdown()
+        server.server_close()
