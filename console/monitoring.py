@@ -1,9 +1,10 @@
-"""`mizan metrics`: where everything stands, for Prometheus."""
+"""`mizan metrics` and `mizan lineage`: where everything stands and came from, for Prometheus and OpenLineage."""
 
 from __future__ import annotations
 
 import signal
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +14,9 @@ from contracts.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to ``app``."""
+    """Add the commands to ``app``."""
     app.command()(metrics)
+    app.command()(lineage)
 
 
 def _address(given: str) -> str:
@@ -52,3 +54,18 @@ def metrics(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def lineage(
+    to: Annotated[
+        Path | None, typer.Option("--to", dir_okay=False, help="Write all of it to this file, an event a line.")
+    ] = None,
+) -> None:
+    """Tell OpenLineage what is new: each landing, with its offsets, and the publication in service.
+
+    Where to is said as to any OpenLineage client: OPENLINEAGE_URL, or OPENLINEAGE_CONFIG with any of its transports.
+    """
+    from monitoring.telling import tell, write
+
+    count = tell(Settings.load()) if to is None else write(Settings.load(), to)
+    note(f"{count} events told")

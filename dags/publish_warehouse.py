@@ -1,13 +1,15 @@
 """Publish the marts: a new version of `analyst/` and `public/`, swapped in whole, after the metrics' own gate.
 
 Readers keep the version they opened. Nothing new, nothing published. The same as `mizan publish`.
+
+Then OpenLineage is told, as by `mizan lineage`, where its own settings (OPENLINEAGE_URL, OPENLINEAGE_CONFIG) say where.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, OWNER, RETRIES, START, marts, published
+from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, OWNER, RETRIES, SHORT_TIMEOUT, START, marts, published
 
 
 @dag(
@@ -28,7 +30,18 @@ def publish_warehouse() -> None:
 
         return publish_marts().version
 
-    publish()
+    @task(execution_timeout=SHORT_TIMEOUT)
+    def tell_lineage() -> int:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from contracts.settings import Settings
+        from monitoring.telling import is_asked_for, tell
+
+        if not is_asked_for():
+            raise AirflowSkipException("no OPENLINEAGE_URL, no OPENLINEAGE_CONFIG")
+        return tell(Settings.load())
+
+    publish() >> tell_lineage()
 
 
 publish_warehouse()

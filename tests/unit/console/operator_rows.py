@@ -99,6 +99,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),
         "--host": ("metrics --host {}", ["nowhere", "127.0.0.1:80", "0.0.0.300", ""]),
     },
+    "lineage": {"--to": ("lineage --to {}", [".", ""])},
     "demo": {
         "--scenario": ("demo --scenario {}", ["nowhere", "../qom", ""]),
         "--seed": ("demo --seed {}", ["x", "1.5", ""]),

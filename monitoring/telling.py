@@ -1,0 +1,77 @@
+"""Hand lineage over: through OpenLineage's own client, as its own settings say, or to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from openlineage.client import OpenLineageClient
+from openlineage.client.serde import Serde
+from openlineage.client.transport.console import ConsoleTransport
+from openlineage.client.transport.noop import NoopTransport
+
+from contracts.errors import TryAgain, UsageError
+from contracts.settings import Settings
+from monitoring.lineage import Told, events
+
+
+def is_asked_for() -> bool:
+    """True where OpenLineage's own settings say where to. Without any its client prints, and nobody keeps that."""
+    with contextlib.closing(OpenLineageClient()) as client:
+        return not isinstance(client.transport, ConsoleTransport | NoopTransport)
+
+
+def tell(settings: Settings) -> int:
+    """Send what is new since the last time; how many events that were. Told twice is told once: run ids say so.
+
+    Raises UsageError where nobody said where to, TryAgain where it was not taken: what was taken is noted.
+    """
+    if not is_asked_for():
+        raise UsageError(
+            "OpenLineage is told nowhere", hint="set OPENLINEAGE_URL (or OPENLINEAGE_CONFIG), or give --to FILE"
+        )
+    client, count = OpenLineageClient(), 0
+    for told, event in events(settings, _read(settings)):
+        try:
+            client.emit(event)
+        except Exception as error:  # whatever a transport raises: it was not taken
+            raise TryAgain(f"OpenLineage does not take it: {type(error).__name__}: {error}") from error
+        count += 1
+        if count % 2 == 0:  # a START and its COMPLETE
+            _note(settings, told)
+    client.close()
+    return count
+
+
+def write(settings: Settings, file: Path) -> int:
+    """Write everything to ``file``, a JSON document a line; how many events that were."""
+    count = 0
+    with file.open("w", encoding="utf-8") as lines:
+        for _, event in events(settings, Told()):
+            lines.write(Serde.to_json(event) + "\n")
+            count += 1
+    return count
+
+
+def _read(settings: Settings) -> Told:
+    """How far was told, as noted beside the build; from the beginning where there is no readable note."""
+    try:
+        return Told(**json.loads(_place(settings).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Told()
+
+
+def _note(settings: Settings, told: Told) -> None:
+    """A hint that spares telling again, never a truth."""
+    place = _place(settings)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(asdict(told)), encoding="utf-8")
+    draft.replace(place)
+
+
+def _place(settings: Settings) -> Path:
+    return settings.build_file.with_name("lineage.json")
