@@ -97,7 +97,7 @@ def revoke(
 
     settings = Settings.load()
     # The gateway's first: it writes with a login of its own, which the broker goes on to trust.
-    at_gateway = logins.revoke(settings, agency_id(agency), system)
+    at_gateway = logins.revoke(settings, agency, system)
     users = administration.revoke(settings, agency, system)
     for user in users:
         bundle.forget_kept(settings, user)

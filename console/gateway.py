@@ -66,7 +66,9 @@ def add(
     from gateway import logins
 
     settings = Settings.load()
-    if agency_id(agency) not in {access.agency_id for access in list_agencies(settings) if access.usernames}:
+    for name in (agency, system) if system is not None else (agency,):
+        agency_id(name)
+    if agency not in {access.agency_id for access in list_agencies(settings) if access.usernames}:
         raise UsageError(f"{agency} has no topic, or no access to it", hint=f"mizan agency add {agency}")
     allow_gateway(settings)
     text = None
@@ -95,7 +97,7 @@ def revoke(
     """Take logins away: all of the agency, or of one system, or one of them. Out within a second."""
     from gateway import logins
 
-    gone = logins.revoke(Settings.load(), agency_id(agency), system, name)
+    gone = logins.revoke(Settings.load(), agency, system, name)
     if not gone:
         raise UsageError(f"{agency} has no such login at the gateway", hint="mizan gateway token ls")
     if as_json:

@@ -57,6 +57,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = True
+        self._head = 0  # bytes of its fields
         self._size = 0  # bytes since the present request began
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 
@@ -105,13 +106,16 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._head = True, 0
         self.scope["state"]["connection"] = self
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head. Those behind a body mean nothing here and would be kept: they end the request."""
         if not self._in_head:
             raise ValueError("fields after the body")
+        self._head += len(name) + len(value)
+        if self._head > HEAD_BYTES:
+            raise ValueError("too long a head")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

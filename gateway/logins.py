@@ -68,8 +68,11 @@ def allow_certificate(settings: Settings, agency: str, system: str | None = None
 def revoke(settings: Settings, agency: str, system: str | None = None, name: str | None = None) -> list[str]:
     """Take logins away: of one system, or of the agency with all its systems, or only the one of ``name``; their names.
 
-    No such login is none taken away: the list is empty.
+    No such login is none taken away: the list is empty. Raises UsageError for what is no id of an agency or a system.
     """
+    agency, system = agency_id(agency), _system(system)
+    if not _file(settings).exists():
+        return []
     with _changing(settings) as logins:
         gone = [
             login.name

@@ -21,7 +21,7 @@ from contracts.settings import TOPIC_PREFIX, KafkaLogin
 ACKNOWLEDGE_SECONDS = 20.0
 QUEUE_BYTES = 64 * 2**20
 QUEUE_EVENTS = 200_000
-_ANSWER_SECONDS = 3.0
+_ANSWER_SECONDS = 2.0
 _log = logging.getLogger("mizan.gateway")
 
 
@@ -36,7 +36,7 @@ class Outlet:
             "linger.ms": 5,
             "compression.type": "zstd",
             "message.timeout.ms": int(acknowledge_seconds * 1000),
-            "topic.metadata.propagation.max.ms": 5_000,
+            "topic.metadata.propagation.max.ms": 2_000,
             "queue.buffering.max.kbytes": QUEUE_BYTES // 1024,
             "queue.buffering.max.messages": QUEUE_EVENTS,
             "allow.auto.create.topics": False,

@@ -20,7 +20,7 @@ from contracts.errors import TryAgain, UsageError
 from contracts.settings import KafkaLogin, Settings
 from gateway import bodies, open_api
 from gateway.admission import Admission
-from gateway.connections import HEAD_SECONDS, Connection, Door, behind
+from gateway.connections import HEAD_SECONDS, MOST_STRANGERS, Connection, Door, behind
 from gateway.logins import Login, Logins
 from gateway.metrics import MEDIA_TYPE as METRICS_TYPE
 from gateway.metrics import Metrics
@@ -240,6 +240,8 @@ def options(gateway: Gateway, door: Door, certificates: Certificates | None = No
         "proxy_headers": False,
         "access_log": False,
         "log_level": "critical",  # uvicorn logs a failing request with its trace
+        # Fewer wait to be taken in than there are places: who was just let in is heard before the next crowd comes.
+        "backlog": MOST_STRANGERS // 2,
         "timeout_keep_alive": int(HEAD_SECONDS),
         "timeout_graceful_shutdown": 30,
         **tls,

@@ -181,7 +181,7 @@ def test_while_the_broker_is_away_every_event_is_to_be_tried_again_and_health_sa
 ) -> None:
     login = broker.kafka_gateway()
     away = KafkaLogin("127.0.0.1:1", "PLAINTEXT", None, None, None, login.ca_file)
-    monkeypatch.setattr(server, "Outlet", lambda login: Outlet(login, acknowledge_seconds=2))
+    monkeypatch.setattr(server, "Outlet", lambda login: Outlet(login, acknowledge_seconds=1))
     with served(broker, away) as lonely:
         answer = lonely.post(lines(event(agency), event(agency, channel="pigeon")), token=site.token)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
