@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "var" / "bench"
-BENCHMARKS = ("landing", "poison", "month_build", "many_topics")
+BENCHMARKS = ("landing", "poison", "month_build", "many_topics", "gateway")
 PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")
 
 

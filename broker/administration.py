@@ -35,6 +35,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from broker.node import SCRAM_ITERATIONS
 from broker.quotas import producer_rates, set_producer_rates
 from contracts.errors import MizanError, TryAgain, UsageError
+from contracts.keys import keep_secret, read_secret
 from contracts.settings import EVALUATOR, TOPIC_PREFIX, KafkaLogin, Settings, agency_id
 from contracts.topics import topic_of
 
@@ -197,6 +198,24 @@ def allow_pipeline(login: KafkaLogin, user: str, password: str) -> None:
         _allow(user, ACLOperation.READ, groups),
         _allow(user, ACLOperation.DESCRIBE, cluster),
     ]
+    _allow_service(login, user, password, wanted)
+
+
+def allow_gateway(settings: Settings) -> None:
+    """Make sure of the HTTP gateway's user and password: it writes and sees agencies' topics and reads none.
+
+    Raises UsageError where the settings name no such user or no file of its password.
+    """
+    login = settings.kafka_gateway()
+    if login.username is None or login.password_file is None:
+        raise UsageError("no Kafka user of the gateway is configured", hint="the local one: mizan broker up, once more")
+    keep_secret(login.password_file, lambda: secrets.token_urlsafe(24))
+    topics = ResourcePattern(ResourceType.TOPIC, TOPIC_PREFIX, ACLResourcePatternType.PREFIXED)
+    wanted = [_allow(login.username, operation, topics) for operation in (ACLOperation.WRITE, ACLOperation.DESCRIBE)]
+    _allow_service(settings.kafka_admin(), login.username, read_secret(login.password_file), wanted)
+
+
+def _allow_service(login: KafkaLogin, user: str, password: str, wanted: list[ACL]) -> None:
     with _administrator(login) as admin:
         _create_acls(admin, wanted)
         if user not in admin.describe_user_scram_credentials() or not can_log_in(_as_user(login, user), password):

@@ -11,10 +11,10 @@ import secrets
 import sys
 from pathlib import Path
 
-from broker.administration import allow_pipeline
+from broker.administration import allow_gateway, allow_pipeline
 from broker.certificates import ensure_certificates
 from broker.local import cluster_id
-from broker.node import ADMIN, MECHANISM, PIPELINE, PROTOCOL, SCRAM_ITERATIONS, Ports, server_properties
+from broker.node import ADMIN, GATEWAY, MECHANISM, PIPELINE, PROTOCOL, SCRAM_ITERATIONS, Ports, server_properties
 from contracts.keys import keep_secret, read_secret, secret_folder, write_secret
 from contracts.settings import Settings
 from warehouse.guarded_keys import make_keys
@@ -60,15 +60,18 @@ def prepare(settings: Settings, folder: Path) -> None:
         "pipeline_password_file": str(settings.keys / f"kafka-{PIPELINE}.password"),
         "admin_username": ADMIN,
         "admin_password_file": str(settings.keys / f"kafka-{ADMIN}.password"),
+        "gateway_username": GATEWAY,
+        "gateway_password_file": str(settings.keys / f"kafka-{GATEWAY}.password"),
     }
     write_secret(settings.broker_file, json.dumps(document, indent=2))
 
 
 def main() -> None:
-    """Prepare the folder that is named, or (``--allow-pipeline``, with Kafka up) make the pipeline's user."""
+    """Prepare the folder that is named, or (``--allow-services``, with Kafka up) make the users of our own services."""
     settings = Settings.load()
-    if sys.argv[1] == "--allow-pipeline":
+    if sys.argv[1] == "--allow-services":
         allow_pipeline(settings.kafka_admin(), PIPELINE, read_secret(settings.keys / f"kafka-{PIPELINE}.password"))
+        allow_gateway(settings)
     else:
         prepare(settings, Path(sys.argv[1]).absolute())
 

@@ -26,6 +26,7 @@ from broker.certificates import Certificates, ensure_certificates
 from broker.jars import find_or_fetch
 from broker.node import (
     ADMIN,
+    GATEWAY,
     HOST,
     MECHANISM,
     PIPELINE,
@@ -215,6 +216,9 @@ def _document(settings: Settings, folder: Path, ports: Ports) -> dict[str, Any]:
         "pipeline_password_file": str(_password_file(settings, PIPELINE)),
         "admin_username": ADMIN,
         "admin_password_file": str(_password_file(settings, ADMIN)),
+        # Made with the first token: without a gateway there is no login that writes to every topic.
+        "gateway_username": GATEWAY,
+        "gateway_password_file": str(_password_file(settings, GATEWAY)),
     }
     if ports.plaintext is not None:
         document["plaintext_bootstrap"] = f"{HOST}:{ports.plaintext}"

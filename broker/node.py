@@ -20,6 +20,7 @@ from broker.certificates import NODE_NAME, Certificates
 HOST = "127.0.0.1"
 ADMIN = "admin"
 PIPELINE = "pipeline"
+GATEWAY = "gateway"
 MECHANISM = "SCRAM-SHA-512"
 PROTOCOL = "SASL_SSL"
 # RFC 5802 asks for 4096 at least; the interfaces ask for 8192. More would be paid at every connection.

@@ -91,17 +91,20 @@ def revoke(
     system: str | None = SYSTEM_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Take away users and access, of its systems too; the topic and its events stay."""
+    """Take away users and access, of its systems and at the gateway too; the topic and its events stay."""
     from broker import administration, bundle
+    from gateway import logins
 
     settings = Settings.load()
-    users = administration.revoke(settings, agency_id(agency), system)
+    # The gateway's first: it writes with a login of its own, which the broker goes on to trust.
+    at_gateway = logins.revoke(settings, agency, system)
+    users = administration.revoke(settings, agency, system)
     for user in users:
         bundle.forget_kept(settings, user)
     if as_json:
-        print_json({"agency_id": agency, "revoked": users})
+        print_json({"agency_id": agency, "revoked": users, "gateway": at_gateway})
     else:
-        note(f"revoked: {', '.join(users)}")
+        note(f"revoked: {', '.join([*users, *at_gateway])}")
 
 
 @commands.command("ls")

@@ -10,6 +10,7 @@ import typer
 MODULES = (
     "console.broker",
     "console.agency",
+    "console.gateway",
     "console.events",
     "console.evaluator",
     "console.catalogue",

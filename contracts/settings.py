@@ -95,6 +95,8 @@ VARIABLES = (
     Variable("MIZAN_KAFKA_PASSWORD_FILE", None, "file that holds the password, 0600", Path),
     Variable("MIZAN_KAFKA_ADMIN_USERNAME", None, "unset: the local broker's administrator"),
     Variable("MIZAN_KAFKA_ADMIN_PASSWORD_FILE", None, "file that holds that password, 0600", Path),
+    Variable("MIZAN_KAFKA_GATEWAY_USERNAME", None, "unset: the local broker's user of the HTTP gateway"),
+    Variable("MIZAN_KAFKA_GATEWAY_PASSWORD_FILE", None, "file that holds that password, 0600", Path),
     Variable("MIZAN_KAFKA_CA_FILE", None, "PEM file of the broker's CA", Path),
     Variable("MIZAN_TRANSPORT_KEY_FILE", None, "unset: $MIZAN_HOME/keys/transport.key", Path),
     Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
@@ -300,6 +302,10 @@ class Settings:
     def kafka_admin(self) -> KafkaLogin:
         """The administrator's login: it creates topics, users, ACLs and quotas, and reads no event."""
         return self._login("admin", "MIZAN_KAFKA_ADMIN_USERNAME", "MIZAN_KAFKA_ADMIN_PASSWORD_FILE")
+
+    def kafka_gateway(self) -> KafkaLogin:
+        """The HTTP gateway's login: it writes to agencies' topics and reads no event."""
+        return self._login("gateway", "MIZAN_KAFKA_GATEWAY_USERNAME", "MIZAN_KAFKA_GATEWAY_PASSWORD_FILE")
 
     def _login(self, role: str, user_variable: str, password_variable: str) -> KafkaLogin:
         local: dict[str, str] = {}

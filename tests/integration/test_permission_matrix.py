@@ -20,9 +20,10 @@ from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.producer import ProduceRequest
 from kafka.record import MemoryRecordsBuilder
 
-from broker.administration import add_agencies
+from broker.administration import add_agencies, add_evaluator, allow_gateway
 from contracts.keys import read_secret
-from contracts.settings import Settings
+from contracts.settings import EVALUATOR, Settings
+from contracts.topics import topic_of
 
 pytestmark = pytest.mark.integration
 AGENCIES = 200
@@ -145,6 +146,19 @@ def test_the_pipeline_may_read_and_see_every_topic_and_nothing_else(
     password = read_secret(broker.kafka().password_file or Path())
     with closing(session_of(broker, "pipeline", password)) as session:
         assert set(allowed(session, topics)) == {(t, d) for t in topics for d in ("consume", "describe")}
+
+
+def test_the_gateway_may_write_and_see_every_agencys_topic_and_nothing_else(
+    broker: Settings, agencies: dict[str, tuple[str, str]]
+) -> None:
+    allow_gateway(broker)
+    add_evaluator(broker)
+    topics = list(agencies)
+    login = broker.kafka_gateway()
+    with closing(session_of(broker, login.username or "", read_secret(login.password_file or Path()))) as session:
+        # The evaluator's topic is no agency's: a score does not come through the gateway.
+        found = set(allowed(session, [*topics, topic_of(EVALUATOR)]))
+        assert found == {(topic, done) for topic in topics for done in ("produce", "describe")}
 
 
 def test_what_the_matrix_asks_is_allowed_to_the_administrator(

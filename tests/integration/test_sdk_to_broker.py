@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import pytest
+from topic_content import values_on_topic
 
 from broker.bundle import keep_bundles
 from contracts.errors import TryAgain, UsageError
@@ -38,22 +38,7 @@ def agency(broker: Settings) -> tuple[str, Path]:
 
 def arrived(settings: Settings, agency_id: str) -> list[dict[str, Any]]:
     """Every event on the agency's topic, partition by partition."""
-    consumer = confluent_kafka.Consumer(
-        settings.kafka().for_librdkafka() | {"group.id": "mizan-test", "enable.auto.commit": False}
-    )
-    topic, events = TOPIC_PREFIX + agency_id, []
-    try:
-        for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
-            place = confluent_kafka.TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, 10)
-            consumer.assign([place])
-            while end and consumer.position([place])[0].offset < end:
-                for message in consumer.consume(1000, 1.0):
-                    assert message.error() is None
-                    events.append(json.loads(message.value()))
-    finally:
-        consumer.close()
-    return events
+    return [json.loads(value) for value in values_on_topic(settings, agency_id)]
 
 
 def heartbeats(agency_id: str, count: int) -> bytes:

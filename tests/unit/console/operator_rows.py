@@ -141,6 +141,23 @@ ROWS: dict[str, dict[str, Row]] = {
         "--system": ("agency revoke tax --system {}", ["../x", "a/b", "تهران", "a\nb"]),
     },
     "agency ls": {},
+    "gateway run": {
+        "--port": ("gateway run --port {}", ["0", "-1", "65536", "x", ""]),
+        "--host": ("gateway run --host {}", ["0.0.0.0", "nowhere", "::", "127.0.0.1:80", ""]),
+        "--certificate": ("gateway run --certificate {}", FILES),
+        "--key": ("gateway run --key {}", FILES),
+        "--client-ca": ("gateway run --client-ca {}", FILES),
+    },
+    "gateway token add": {
+        "agency": ("gateway token add {}", IDS),
+        "--system": ("gateway token add tax --system {}", ["../x", "a/b", "", "تهران", "a\nb"]),
+    },
+    "gateway token revoke": {
+        "agency": ("gateway token revoke {}", IDS),
+        "--system": ("gateway token revoke tax --system {}", ["../x", "a/b", "", "تهران", "a\nb"]),
+        "--name": ("gateway token revoke tax --name {}", ["nowhere", "", "../x"]),
+    },
+    "gateway token ls": {},
     "evaluator add": {"--out": FOLDER},
     "evaluator rotate": {"--out": FOLDER},
     "evaluator send": {"file": ("evaluator send {}", FILES), "--bundle": ("evaluator send f --bundle {}", FILES)},

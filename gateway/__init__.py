@@ -1,0 +1,1 @@
+"""Take events over HTTP from agencies that cannot open a Kafka connection."""
