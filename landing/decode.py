@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
-from contracts.identity import pid
+from contracts.identity import pid_maker
 from contracts.lake_tables import data_columns
 from landing.cluster import Topic
 from landing.codes import make_codes
@@ -87,7 +87,7 @@ class Decoder:
         self._topics = {topic.name: number for number, topic in enumerate(topics)}
         self._agencies = [topic.agency_id for topic in topics]
         self._known = known
-        self._platform_key = platform_key
+        self._pid = pid_maker(platform_key)
         connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
@@ -279,9 +279,8 @@ class Decoder:
         if len(self._pids) + len(keys) > REMEMBERED_KEYS:
             self._pids.clear()
         known = self._pids
-        for key in keys:
-            if key not in known:
-                known[key] = pid(self._platform_key, key)
+        new = [key for key in keys if key not in known]
+        known.update(zip(new, map(self._pid, new), strict=True))
         table = pa.table({"user_key": found.column(0), "pid": pa.array([known[key] for key in keys], pa.binary())})
         self._connection.register("found_pids", table)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
