@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Callable
 
 _DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
 _LETTERS = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ە": "ه"})
@@ -110,7 +111,25 @@ def pid(platform_key: bytes, key: str) -> bytes:
 
     Sixteen bytes keep files a third smaller; two of 100 million people share one with a chance below 1e-22.
     """
-    return hmac.digest(platform_key, b"v1|" + key.encode("ascii"), "sha256")[:16]
+    return pid_maker(platform_key)(key)
+
+
+def pid_maker(platform_key: bytes) -> Callable[[str], bytes]:
+    """``pid`` under one key, for many user_keys: what HMAC makes of the key alone is made once (a third of the cost).
+
+    RFC 2104: H(key ^ opad, H(key ^ ipad, text)).
+    """
+    block = (platform_key if len(platform_key) <= 64 else hashlib.sha256(platform_key).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + b"v1|").copy
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
+
+    def made(key: str) -> bytes:
+        first, second = inner(), outer()
+        first.update(key.encode("ascii"))
+        second.update(first.digest())
+        return second.digest()[:16]
+
+    return made
 
 
 def looks_personal(text: str) -> bool:

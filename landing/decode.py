@@ -17,11 +17,13 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
-from contracts.identity import looks_personal, normalise, pid
+from contracts.identity import pid_maker
 from contracts.lake_tables import data_columns
 from landing.cluster import Topic
+from landing.codes import make_codes
 from landing.consumer import Chunk
-from landing.decode_sql import Members, all_members, digest_content, good_rows_query, members_among
+from landing.decode_sql import digest_content, good_rows_query
+from landing.members import Members, all_members, members_in, some_of
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
@@ -85,12 +87,13 @@ class Decoder:
         self._topics = {topic.name: number for number, topic in enumerate(topics)}
         self._agencies = [topic.agency_id for topic in topics]
         self._known = known
-        self._platform_key = platform_key
+        self._pid = pid_maker(platform_key)
         connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
         self._raw_key = subkey(platform_key, "quarantine digest")
         self._pids: dict[str, bytes] = {}
         self.sampled, self.fewest = SAMPLED, FEWEST
-        self._parameters = self._load_known()
+        self._codes = make_codes(connection, known)
+        self._types = {**_DECODED, **self._codes.column_types()}
         self._skipped: set[int] = set()
         self.begin_batch()
 
@@ -146,13 +149,13 @@ class Decoder:
         """
         connection = self._connection
         connection.register("chunk", pa.concat_tables(self._tables) if self._tables else _CHUNK.empty_table())
-        usual = self._members_in_use("chunk", self._count)
+        usual = members_in(map(self._value, some_of(self._count, self.sampled)))
         usual = usual if usual.types else all_members()
-        given = {"latest": now + FUTURE_ALLOWANCE, **self._parameters}
+        given = {"latest": now + FUTURE_ALLOWANCE, **self._codes.given}
         connection.execute("SET disabled_optimizers = 'filter_pushdown'")
         query, parameters = self._good_rows("chunk", usual, given)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {query}", parameters)
-        if usual != all_members():
+        if usual != all_members() and self._rows("decoded") < self._count:
             connection.execute(
                 "CREATE OR REPLACE TEMP TABLE unusual AS FROM chunk ANTI JOIN decoded USING (i) WHERE plain"
             )
@@ -163,16 +166,19 @@ class Decoder:
     def _look_again(self, usual: Members, given: Mapping[str, Any]) -> None:
         """Prove what can be proved of the table ``unusual``: a sample of it, and the rest if that pays."""
         connection = self._connection
-        (count,) = connection.sql("SELECT count(*) FROM unusual").fetchall()[0]
+        count = self._rows("unusual")
         if count < self.fewest:
             return
-        members = self._members_in_use("unusual", count)
-        if not {*members.types, *members.fields} - {*usual.types, *usual.fields}:
-            return
         step = max(1, count // self.sampled)
+        members = members_in(
+            v
+            for (v,) in connection.sql(f"SELECT v FROM unusual WHERE hash(i) % {step} = 0").fetchall()  # noqa: S608
+        )
+        if not members.looks_beyond(usual):
+            return
         for part in (f"hash(i) % {step} = 0", f"hash(i) % {step} <> 0"):
             connection.execute(f"CREATE OR REPLACE TEMP VIEW asked AS FROM unusual WHERE {part}")
-            (rows,) = connection.sql("SELECT count(*) FROM asked").fetchall()[0]
+            rows = self._rows("asked")
             query, parameters = self._good_rows("asked", members, given)
             proved = connection.sql(query, params=parameters).to_arrow_table()
             self._also(proved)
@@ -180,18 +186,13 @@ class Decoder:
                 break
         connection.execute("DROP VIEW asked")
 
-    def _members_in_use(self, table: str, count: int) -> Members:
-        """What a sample of a table's records says that its senders use."""
-        step = max(1, count // self.sampled)
-        types, names = self._connection.sql(f"""
-            SELECT list(DISTINCT json_extract_string(v, '$.type')), flatten(list(DISTINCT json_keys(v, '$.data')))
-            FROM {table} WHERE hash(i) % {step} = 0 AND plain AND json_valid(v)
-        """).fetchall()[0]  # noqa: S608 our own table, and a number
-        return members_among(set(types or ()), set(names or ()))
+    def _rows(self, table: str) -> int:
+        (count,) = self._connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0]  # noqa: S608 our own table
+        return int(count)
 
     def _good_rows(self, chunk: str, members: Members, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The query, and those of the parameters that it asks for: DuckDB refuses any other."""
-        query = good_rows_query(chunk, members, self._known.services is not None, self._known.places is not None)
+        query = good_rows_query(chunk, members, self._codes)
         return query, {name: value for name, value in given.items() if f"${name}" in query}
 
     def _also(self, rows: pa.Table) -> None:
@@ -201,7 +202,7 @@ class Decoder:
         held = set(self._columns_held())
         new = [name for name in rows.column_names if name not in held and rows.column(name).null_count < rows.num_rows]
         for name in new:
-            self._connection.execute(f'ALTER TABLE decoded ADD COLUMN "{name}" {_DECODED[name]}')
+            self._connection.execute(f'ALTER TABLE decoded ADD COLUMN "{name}" {self._types[name]}')
         kept = rows.select([name for name in rows.column_names if name in held or name in new])
         self._connection.register("more", kept)
         self._connection.execute("INSERT INTO decoded BY NAME SELECT * FROM more")
@@ -235,6 +236,10 @@ class Decoder:
     def _find(self, number: int) -> tuple[Chunk, int]:
         at = bisect.bisect_right(self._first, number) - 1
         return self._chunks[at], number - self._first[at]
+
+    def _value(self, number: int) -> bytes | None:
+        chunk, i = self._find(number)
+        return chunk.values[i]
 
     def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
         agency = self._agencies[self._topics[chunk.topics[i]]]
@@ -274,9 +279,8 @@ class Decoder:
         if len(self._pids) + len(keys) > REMEMBERED_KEYS:
             self._pids.clear()
         known = self._pids
-        for key in keys:
-            if key not in known:
-                known[key] = pid(self._platform_key, key)
+        new = [key for key in keys if key not in known]
+        known.update(zip(new, map(self._pid, new), strict=True))
         table = pa.table({"user_key": found.column(0), "pid": pa.array([known[key] for key in keys], pa.binary())})
         self._connection.register("found_pids", table)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
@@ -284,7 +288,7 @@ class Decoder:
         held = set(self._columns_held())
         listed = ", ".join(
             f'decoded."{name}"' if name in held else f'NULL::{kind} AS "{name}"'
-            for name, kind in _DECODED.items()
+            for name, kind in self._types.items()
             if name != "pid"
         )
         # A view, so that the digest is computed once, when the row is written, and for the few repeated ids. Cut to
@@ -302,26 +306,6 @@ class Decoder:
             FROM decoded LEFT JOIN pids ON pids.user_key = decoded.pid
             """  # noqa: S608 our own column names
         )
-
-    def _load_known(self) -> dict[str, Any]:
-        """What the catalogue knows, as the fragments that records hold: enumerations, and parameters of the query."""
-        services = {f'"{code}"': day for code, day in (self._known.services or {}).items() if _plain(code)}
-        places = [(kind, f'"{code}"') for code, kind in (self._known.places or {}).items() if _plain(code)]
-        codes = {"live_service": [fragment for fragment, day in services.items() if day is None]}
-        for kind in ("province", "district"):
-            codes[f"known_{kind}"] = [fragment for of, fragment in places if of == kind]
-        for name, fragments in codes.items():
-            # An enumeration may not be empty; a bare word is no fragment.
-            self._connection.register("known", pa.table({"fragment": pa.array([*fragments, "none"], pa.string())}))
-            self._connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT fragment FROM known)")  # noqa: S608
-            self._connection.unregister("known")
-        ending = {fragment: day for fragment, day in services.items() if day is not None}
-        given: dict[str, Any] = {
-            "key_ids": [f'"{code}"' for code in (self._known.user_key_ids or ()) if _plain(code)],
-        }
-        if self._known.services is not None:
-            given |= {"ending": list(ending) or [""], "last_days": list(ending.values()) or [dt.date.min]}
-        return given
 
 
 def subkey(platform_key: bytes, purpose: str) -> bytes:
@@ -360,13 +344,3 @@ def _utf8(value: bytes | None) -> str | None:
         return None if value is None else value.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _plain(code: str) -> bool:
-    """True where a code is its own normal form inside quotes and can be told from a personal id."""
-    return (
-        code.isascii()
-        and code.isprintable()
-        and normalise(code) == code
-        and not (looks_personal(code) or '"' in code or "\\" in code or " " in code)
-    )

@@ -8,6 +8,10 @@ as its raw fragment, that
 * the text holds nothing else: without its whitespace it is exactly as long as the known members written compactly.
   An unknown or repeated member, a trailing comma, an escaped name or another spelling of a number makes it longer.
 
+What is not cut out raw is read as text (source, time, media type and schema: each only as a value that no number and
+no bare word of JSON reads as) or as a member of an enumeration, which only a string can be: an escape in it makes the
+record's text longer than the value with its two quotes.
+
 A text not proved good is not bad: the parser in ``contracts`` judges it. It judges all that the evaluator says, which
 is little: the query is written for what agencies send. DuckDB's own JSON reader is lenient
 (NaN, trailing commas, repeated names), so nothing here relies on it to refuse.
@@ -16,9 +20,7 @@ is little: the query is written for what agencies send. DuckDB's own JSON reader
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping, Set
 
 from contracts.event import JSON_TYPES
 from contracts.event_contract import Field, event_contract
@@ -26,73 +28,54 @@ from contracts.lake_tables import data_columns
 from contracts.reporting_time import FIRST_YEAR, LAST_YEAR
 from contracts.settings import EVALUATOR
 from contracts.vocabularies import spellings
+from landing.codes import EVENT_TYPE, Codes
+from landing.members import Members
 
 # An identifier with a Latin letter in it is neither digits alone nor any personal id.
 IDENTIFIER = r'"(?:[0-9][0-9._:-]*)?[A-Za-z][A-Za-z0-9._:-]*"'
 _KEY_ID = r'"(?:[0-9][0-9._-]*)?[A-Za-z][A-Za-z0-9._-]*"'
 _TIME = (
-    r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?'
-    r'(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"'
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 )
-_ENVELOPE = ("specversion", "id", "source", "type", "time", "dataschema", "datacontenttype")
+# How the envelope's members are read; those read as JSON stay raw, quotes included.
+_ENVELOPE = {
+    "specversion": "JSON",
+    "id": "JSON",
+    "source": "VARCHAR",
+    "type": EVENT_TYPE,
+    "time": "VARCHAR",
+    "dataschema": "VARCHAR",
+    "datacontenttype": "VARCHAR",
+}
 
 
-@dataclass(frozen=True)
-class Members:
-    """What a query looks for: types of event, and fields of their data. A record with any other is not proved."""
-
-    types: tuple[str, ...]
-    fields: tuple[str, ...]
-
-
-@cache
-def all_members() -> Members:
-    """Every type and field that an agency may send."""
-    return Members(tuple(event_contract().types_of("agency")), tuple(event_contract().fields))
-
-
-def members_among(types: Set[str], names: Set[str]) -> Members:
-    """Those of the contract among types and names of fields that were seen in records, with what they need."""
-    known = {name: kind for name, kind in event_contract().types_of("agency").items() if name in types}
-    allowed = {name for kind in known.values() for name in kind.fields}
-    needed = {name for kind in known.values() for name in kind.required}
-    # Re-keying asks for the column of keys in any case.
-    wanted = (names & allowed) | needed | {"user_key"}
-    return Members(tuple(known), tuple(name for name in event_contract().fields if name in wanted))
-
-
-def shape(fields: Sequence[str]) -> str:
-    """The structure handed to DuckDB's JSON reader: every leaf stays raw JSON, so its type stays visible."""
-    return json.dumps({**dict.fromkeys(_ENVELOPE, "JSON"), "data": dict.fromkeys(fields, "JSON")})
-
-
-def good_rows_query(chunk: str, members: Members, check_services: bool, check_places: bool) -> str:
+def good_rows_query(chunk: str, members: Members, codes: Codes) -> str:
     """A SELECT giving the rows of the view ``chunk`` (i, t, p, o, agency_id, v, plain) that are proved good.
 
     It costs by the members it looks for, not by those a record has: look for all of them in few records only.
 
-    Known codes are enumerations of fragments: ``live_service`` and, per kind, ``known_province``, ``known_district``.
-    Parameters: ``$latest``, the latest time allowed; ``$key_ids``, fragments; ``$ending`` and ``$last_days``, services
-    that have a last day. Columns: i, t, p, o, event_id, source, agency_id, event_type, occurred_at and the lake's data
-    columns of the members (``pid`` is still ``user_key``).
+    A field that ``codes`` has an enumeration for is read as its member. Parameters: ``$latest``, the latest time
+    allowed; ``$key_ids``, fragments; ``$ending`` and ``$last_days``, services that have a last day. Columns: i, t, p,
+    o, event_id, source, agency_id, event_type, occurred_at and the lake's data columns of the members (``pid`` is
+    still ``user_key``).
 
     Run it with the optimizer's filter_pushdown off: pushed below the projection, every condition would read the JSON
     anew (measured: six times slower).
     """
     contract = event_contract()
-    lifted = ", ".join(f'e."{name}"::VARCHAR AS e_{name}' for name in _ENVELOPE)
-    lifted_data = ", ".join(f'e.data."{name}"::VARCHAR AS d_{name}' for name in members.fields)
-    values = ", ".join(_values(members))
-    size = " + ".join(_compact_size(members))
-    fields = "\n    AND ".join(
-        _field_holds(contract.fields[name], members, check_services, check_places) for name in members.fields
-    )
+    leaves = {name: _leaf(name, members, codes) for name in members.fields}
+    lifted = ", ".join(_lifted(f'e."{name}"', f"e_{name}", leaf) for name, leaf in _ENVELOPE.items())
+    lifted_data = ", ".join(_lifted(f'e.data."{name}"', f"d_{name}", leaf) for name, leaf in leaves.items())
+    values = ", ".join(_values(leaves))
+    size = " + ".join(_compact_size(leaves))
+    holds = (_field_holds(contract.fields[name], members, codes, leaf) for name, leaf in leaves.items())
+    fields = "".join(f"\n    AND {one}" for one in holds if one)
     required = " ".join(
-        f"WHEN {_quoted(_fragment(name))} THEN {' AND '.join(f'd_{field} IS NOT NULL' for field in kind.required)}"
+        f"WHEN {_quoted(name)} THEN {' AND '.join(f'd_{field} IS NOT NULL' for field in kind.required)}"
         for name, kind in contract.types_of("agency").items()
         if name in members.types
     )
-    media = ", ".join(_quoted(_fragment(name)) for name in JSON_TYPES)
     spaced = "contains(v, ' ') OR contains(v, chr(10)) OR contains(v, chr(13)) OR contains(v, chr(9))"
     compact = "replace(replace(replace(replace(v, ' ', ''), chr(10), ''), chr(13), ''), chr(9), '')"
     # The values in this text come from the contract's own files; records arrive as columns.
@@ -100,29 +83,28 @@ def good_rows_query(chunk: str, members: Members, check_services: bool, check_pl
 WITH texts AS (
     SELECT i, t, p, o, agency_id::VARCHAR AS agency_id,
         CASE WHEN {spaced} THEN strlen({compact}) ELSE strlen(v) END AS compact_size,
-        from_json(v, {_quoted(shape(members.fields))}) AS e
+        from_json(v, {_quoted(json.dumps({**_ENVELOPE, "data": leaves}))}) AS e
     FROM {chunk}
     WHERE plain AND agency_id <> '{EVALUATOR}' AND v IS NOT NULL
         AND strlen(v) <= {contract.max_value_bytes} AND json_valid(v)
 ),
 parts AS (SELECT i, t, p, o, agency_id, compact_size, {lifted}, {lifted_data} FROM texts),
-timed AS (SELECT *, TRY_CAST({_text("e_time")} AS TIMESTAMPTZ) AS occurred_at FROM parts)
-SELECT i, t, p, o, {_text("e_id")} AS event_id, {_text("e_source")} AS source, agency_id,
-    {_text("e_type")} AS event_type, occurred_at, {values}
+timed AS (SELECT *, TRY_CAST(e_time AS TIMESTAMPTZ) AS occurred_at FROM parts)
+SELECT i, t, p, o, {_text("e_id")} AS event_id, e_source AS source, agency_id, e_type AS event_type, occurred_at,
+    {values}
 FROM timed
 WHERE e_specversion = '"1.0"'
     AND {_identifier("e_id")}
-    AND (e_source = '"/agencies/' || agency_id || '"' OR (
-        starts_with(e_source, '"/agencies/' || agency_id || '/') AND regexp_full_match(
-            substr(e_source, strlen(agency_id) + 13), '[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}"')))
-    AND (e_dataschema IS NULL OR e_dataschema = {_quoted(_fragment(contract.dataschema))})
-    AND (e_datacontenttype IS NULL OR e_datacontenttype IN ({media}))
+    AND (e_source = '/agencies/' || agency_id OR (
+        starts_with(e_source, '/agencies/' || agency_id || '/') AND regexp_full_match(
+            substr(e_source, strlen(agency_id) + 12), '[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}')))
+    AND (e_dataschema IS NULL OR e_dataschema = {_quoted(contract.dataschema)})
+    AND (e_datacontenttype IS NULL OR e_datacontenttype IN ({_listed(JSON_TYPES)}))
     AND regexp_full_match(e_time, '{_TIME}')
     AND occurred_at >= TIMESTAMPTZ '1970-01-01 00:00:00+00' AND occurred_at < TIMESTAMPTZ '2122-01-01 00:00:00+00'
     AND occurred_at <= $latest
     AND CASE e_type {required} ELSE false END
-    AND compact_size = {size}
-    AND {fields}
+    AND compact_size = {size}{fields}
 """  # noqa: S608 see above
 
 
@@ -161,11 +143,22 @@ def _digest_text(column: str, kind: str) -> str:
     return f'"{column}"' if kind == "VARCHAR" or column == "pid" else f'"{column}"::VARCHAR'
 
 
-def _values(members: Members) -> list[str]:
-    columns = []
-    for field in map(event_contract().fields.__getitem__, members.fields):
-        source = f"d_{field.name}"
-        if field.kind == "count":
+def _leaf(name: str, members: Members, codes: Codes) -> str:
+    """What a field is read as: its enumeration, or raw JSON, which keeps its quotes."""
+    return codes.of_field[name].name if name in codes.of_field and name not in members.spelt else "JSON"
+
+
+def _lifted(path: str, name: str, leaf: str) -> str:
+    return f"{path}::VARCHAR AS {name}" if leaf == "JSON" else f"{path} AS {name}"
+
+
+def _values(leaves: Mapping[str, str]) -> list[str]:
+    columns: list[str] = []
+    for name, leaf in leaves.items():
+        field, source = event_contract().fields[name], f"d_{name}"
+        if leaf != "JSON":
+            value = source
+        elif field.kind == "count":
             value = f"TRY_CAST({source} AS BIGINT)"
         elif field.kind == "boolean":
             value = f"{source} = 'true'"
@@ -184,51 +177,65 @@ def _values(members: Members) -> list[str]:
     return columns
 
 
-def _compact_size(members: Members) -> list[str]:
+def _compact_size(leaves: Mapping[str, str]) -> list[str]:
     """The terms that add up to the size of the known members written without whitespace."""
     contract = event_contract()
     # Braces of both objects, names with quotes and colon, commas; the envelope's required members are always there.
     size = [str(4 + sum(len(name) + 4 for name in contract.envelope_required) - 2)]
-    size += [f"strlen(e_{name})" for name in contract.envelope_required if name != "data"]
-    optional = [f"e_{name}" for name in contract.envelope_optional] + [f"d_{name}" for name in members.fields]
-    return size + [f"coalesce(strlen({name}) + {len(name) - 2 + 4}, 0)" for name in optional]
+    size += [_size(f"e_{name}", _ENVELOPE[name]) for name in contract.envelope_required if name != "data"]
+    optional = {f"e_{name}": _ENVELOPE[name] for name in contract.envelope_optional}
+    optional |= {f"d_{name}": leaf for name, leaf in leaves.items()}
+    return size + [f"coalesce({_size(name, leaf)} + {len(name) - 2 + 4}, 0)" for name, leaf in optional.items()]
 
 
-def _field_holds(field: Field, members: Members, check_services: bool, check_places: bool) -> str:
-    """True where the field is absent, or allowed in the event's type and good."""
+def _size(source: str, leaf: str) -> str:
+    """Of a raw fragment its own size, of a value read from a string its size with two quotes."""
+    return f"strlen({source})" if leaf == "JSON" else f"strlen({source}::VARCHAR) + 2"
+
+
+def _field_holds(field: Field, members: Members, codes: Codes, leaf: str) -> str:
+    """True where the field is absent, or allowed in the event's type and good; empty where it always is."""
     source = f"d_{field.name}"
-    holds = _fragment_holds(field, source, check_services, check_places)
     types = [name for name in members.types if field.name in event_contract().types[name].fields]
     if not types:
         return f"{source} IS NULL"
+    holds = [_fragment_holds(field, source) if leaf == "JSON" else _member_holds(field, source, codes)]
     if len(types) < len(members.types):
-        holds = f"e_type IN ({_listed(_fragment(name) for name in types)}) AND {holds}"
+        holds.insert(0, f"e_type IN ({_listed(types)})")
+    if not any(holds):
+        return ""
     required = [name for name in types if field.name in event_contract().types[name].required]
-    return holds if required == list(members.types) else f"({source} IS NULL OR ({holds}))"
+    together = " AND ".join(filter(None, holds))
+    return together if required == list(members.types) else f"({source} IS NULL OR ({together}))"
 
 
-def _fragment_holds(field: Field, source: str, check_services: bool, check_places: bool) -> str:
+def _member_holds(field: Field, source: str, codes: Codes) -> str:
+    """True where a member of the field's enumeration is good as it stands; empty where all of them are."""
+    code, number = codes.of_field[field.name], f"enum_code({source})"
+    proved = "" if code.proved == code.size else f"{number} < {code.proved}"
+    if field.kind != "service" or code.live == code.proved:
+        return proved
+    # Tehran's date is asked for only where a service has a last day at all.
+    return (
+        f"({number} < {code.live} OR CAST(timezone('Asia/Tehran', occurred_at) AS DATE)"
+        f" <= $last_days[list_position($ending, {source}::VARCHAR)])"
+    )
+
+
+def _fragment_holds(field: Field, source: str) -> str:
     match field.kind:
-        case "identifier":
+        case "identifier" | "service" | "place":
             return _identifier(source)
-        case "service":
-            if not check_services:
-                return _identifier(source)
-            # Tehran's date is asked for only where a service has a last day at all.
-            return (
-                f"(TRY_CAST({source} AS live_service) IS NOT NULL OR"
-                f" CAST(timezone('Asia/Tehran', occurred_at) AS DATE) <= $last_days[list_position($ending, {source})])"
-            )
-        case "place":
-            known = f"TRY_CAST({source} AS known_{field.place_kind}) IS NOT NULL"
-            return known if check_places else _identifier(source)
         case "agency":
             return f"regexp_full_match({source}, '\"[a-z][a-z0-9-]{{1,39}}\"')"
         case "code":
-            return f"{source} IN ({_listed(_code_fragments(field))})"
+            assert field.vocabulary is not None
+            # A spelling in other letters of case is the parser's; the ones we know by heart are ours.
+            return f"{source} IN ({_listed(_fragment(spelling) for spelling in spellings(field.vocabulary))})"
         case "user_key":
             zeros = _quoted(_fragment("0" * 64))
-            return f"regexp_full_match({source}, '\"[0-9a-f]{{64}}\"') AND {source} <> {zeros}"
+            # Its length apart: counted within the pattern it costs several times as much.
+            return f"strlen({source}) = 66 AND regexp_full_match({source}, '\"[0-9a-f]*\"') AND {source} <> {zeros}"
         case "key_id":
             return f"list_contains($key_ids, {source})"
         case "boolean":
@@ -256,8 +263,8 @@ def _fragment_holds(field: Field, source: str, check_services: bool, check_place
             year = f"TRY_CAST(substr({source}, 2, 4) AS INTEGER)"
             return (
                 f"regexp_full_match({source}, '\"[0-9]{{4}}-(?:0[1-9]|1[0-2])\"') AND CASE d_calendar"
-                f" WHEN '\"jalali\"' THEN {year} BETWEEN {FIRST_YEAR['jalali'] + 1} AND {LAST_YEAR['jalali'] - 1}"
-                f" WHEN '\"gregorian\"' THEN {year} BETWEEN {FIRST_YEAR['gregorian'] + 1}"
+                f" WHEN 'jalali' THEN {year} BETWEEN {FIRST_YEAR['jalali'] + 1} AND {LAST_YEAR['jalali'] - 1}"
+                f" WHEN 'gregorian' THEN {year} BETWEEN {FIRST_YEAR['gregorian'] + 1}"
                 f" AND {LAST_YEAR['gregorian'] - 1} ELSE false END"
             )
     return "false"
@@ -265,12 +272,6 @@ def _fragment_holds(field: Field, source: str, check_services: bool, check_place
 
 def _identifier(source: str) -> str:
     return f"(strlen({source}) <= 130 AND regexp_full_match({source}, '{IDENTIFIER}'))"
-
-
-def _code_fragments(field: Field) -> list[str]:
-    assert field.vocabulary is not None
-    # A spelling in other letters of case is the parser's; the ones we know by heart are ours.
-    return [_fragment(spelling) for spelling in spellings(field.vocabulary)]
 
 
 def _code_value(field: Field, source: str) -> str:
@@ -287,8 +288,8 @@ def _text(source: str) -> str:
     return f"substr({source}, 2, strlen({source}) - 2)"
 
 
-def _listed(fragments: object) -> str:
-    return ", ".join(_quoted(fragment) for fragment in fragments)  # type: ignore[attr-defined]
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, texts))
 
 
 def _fragment(text: str) -> str:

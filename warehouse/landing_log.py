@@ -35,6 +35,9 @@ from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
 PREFIX = "land:"
 METADATA = "landing"
 ROW_GROUP_ROWS = 122_880
+# Parquet's second version keeps differences of numbers and ends of texts: at zstd's first level files are as small as
+# the first version's at its third, for half the work.
+ENCODING = "PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def write_file(
     target = str(draft).replace("'", "''")
     try:
         connection.execute(
-            f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+            f"COPY ({query}) TO '{target}' (FORMAT parquet, {ENCODING}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
         )
     except duckdb.IOException as error:
         if str(draft) not in str(error):

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 
-from contracts.identity import NotAPerson, canonical_id, is_legal_id, is_national_id, normalise, pid, user_key
+from contracts.identity import (
+    NotAPerson,
+    canonical_id,
+    is_legal_id,
+    is_national_id,
+    normalise,
+    pid,
+    pid_maker,
+    user_key,
+)
 
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
 
@@ -124,3 +135,10 @@ def test_a_legal_id_of_another_length_or_script_is_none() -> None:
 )
 def test_one_text_has_one_spelling(given: str, normal: str) -> None:
     assert normalise(given) == normal
+
+
+@pytest.mark.parametrize("size", [1, 32, 64, 65, 200])
+def test_a_pid_is_the_first_half_of_what_the_standard_library_calls_hmac(size: int) -> None:
+    made = pid_maker(b"p" * size)
+    for key in (user_key(KEY, "nid:0013542419"), user_key(KEY, "nid:0499370899")):
+        assert made(key) == hmac.digest(b"p" * size, b"v1|" + key.encode(), "sha256")[:16]
