@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 import typer
-from rich.table import Table
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
 from contracts.errors import GateClosed
 from contracts.settings import Settings
 
@@ -51,7 +50,7 @@ def status(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("agency", "lag", "last event", "landed", "quarantined", "duplicates", "state")
+    table = Grid("agency", "lag", "last event", "landed", "quarantined", "duplicates", "state")
     for row in found["agencies"]:
         table.add_row(
             row["agency_id"],
@@ -62,6 +61,6 @@ def status(as_json: bool = JSON_OPTION) -> None:
             f"{row['duplicates']:,}",
             row["state"],
         )
-    data.print(table)
+    show_grid(table)
     published = found["published"]
-    data.print(f"published: {'nothing yet' if published is None else 'version ' + str(published['version'])}")
+    say(f"published: {'nothing yet' if published is None else 'version ' + str(published['version'])}")
