@@ -201,9 +201,9 @@ def sweep(
 def _contents(path: Path) -> Iterator[bytes]:
     """A file's bytes, and the values behind its compression, its pages or its escapes."""
     raw = path.read_bytes()
-    yield raw
+    yield raw.rstrip(b"\0")  # Kafka lays its indexes out long before they are full
     yield from _unescaped(raw)
-    if raw[:4] == b"PAR1" and raw[-4:] == b"PAR1":
+    if raw[:4] == b"PAR1" and raw.endswith(b"PAR1"):
         yield _values(pq.read_table(path))
     elif raw[:2] == b"\x1f\x8b":
         yield gzip.decompress(raw)
