@@ -61,6 +61,10 @@ faults: setup ## every fault as often as the full gate asks (hours; ROWS=L1,L2 R
 audit: setup ## attack the public tier of MIZAN_HOME: which withheld numbers follow from shown ones
 	@$(BIN)/python -m benchmarks.disclosure $(AUDIT)
 
+.PHONY: planted
+planted: setup ## plant PLANTED_IDS=500 national ids in a whole home and search every store for them (minutes)
+	@PLANTED_IDS=$(or $(PLANTED_IDS),500) $(BIN)/python -m pytest -q tests/integration/test_planted_ids.py tests/faults/test_canaries.py
+
 lock: setup ## resolve requirements.in anew, with hashes and without index URLs
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate requirements.in -o requirements.lock

@@ -111,7 +111,10 @@ group.initial.rebalance.delay.ms=0
 
 
 def log4j_properties(logs: Path) -> str:
-    """Logging of the node: one file, rolled at 20 MB, five kept; nothing on the console but JVM trouble."""
+    """Logging of the node: one file, rolled at 20 MB, five kept; nothing on the console but JVM trouble.
+
+    Messages are encoded: what a client calls itself or its group must not begin a line of its own, nor move a cursor.
+    """
     return f"""\
 status=error
 name=mizan-broker
@@ -120,7 +123,7 @@ appender.file.name=FILE
 appender.file.fileName={logs}/server.log
 appender.file.filePattern={logs}/server.log.%i
 appender.file.layout.type=PatternLayout
-appender.file.layout.pattern=%d{{ISO8601}} %p %m (%c)%n
+appender.file.layout.pattern=%d{{ISO8601}} %p %enc{{%m}}{{JSON}} (%c)%enc{{%xEx}}{{JSON}}%n
 appender.file.policies.type=Policies
 appender.file.policies.size.type=SizeBasedTriggeringPolicy
 appender.file.policies.size.size=20MB

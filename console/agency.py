@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_access, print_json
+from console.output import JSON_OPTION, note, print_access, print_json, say_fields
 from contracts.settings import Settings, agency_id
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def ls(as_json: bool = JSON_OPTION) -> None:
         return
     for access in agencies:
         rate = "no quota" if access.byte_rate is None else f"{access.byte_rate} B/s"
-        typer.echo(f"{access.agency_id}\t{access.topic}\t{', '.join(access.usernames) or 'revoked'}\t{rate}")
+        say_fields(access.agency_id, access.topic, ", ".join(access.usernames) or "revoked", rate)
 
 
 def _show(settings: Settings, access: Onboarded, out: Path | None, as_json: bool) -> None:

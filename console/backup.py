@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.errors import UsageError
 from contracts.settings import Settings
 
@@ -45,7 +45,7 @@ def backup(
     if as_json:
         print_json(made | {"versions": done.manifest.versions, "next_offsets": done.manifest.next_offsets})
         return
-    typer.echo(f"{made['backup']}  {made['files']} files, {done.copied_files} copied ({done.copied_bytes:,} bytes)")
+    say(f"{made['backup']}  {made['files']} files, {done.copied_files} copied ({done.copied_bytes:,} bytes)")
     if done.removed:
         note(f"removed: {', '.join(done.removed)}")
     if with_keys is None:
@@ -89,7 +89,7 @@ def restore(
         found = {"backup": done.manifest.made_at, "files": len(done.manifest.files), "restored": not only_check}
         print_json(found | {"replaced": done.replaced, "keys": done.keys, "next_offsets": done.manifest.next_offsets})
         return
-    typer.echo(f"{done.manifest.made_at}  {len(done.manifest.files)} files {'checked' if only_check else 'restored'}")
+    say(f"{done.manifest.made_at}  {len(done.manifest.files)} files {'checked' if only_check else 'restored'}")
     if done.replaced is not None:
         note(f"what was there is in {done.replaced}")
     if done.versions_from is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="The local Apache Kafka of MIZAN_HOME.")
@@ -25,7 +25,7 @@ def up(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json(document)
     else:
-        typer.echo(f"Kafka is up at {document['bootstrap']}")
+        say(f"Kafka is up at {document['bootstrap']}")
 
 
 @commands.command("down")
@@ -45,9 +45,9 @@ def status(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json(document)
     elif document["running"]:
-        typer.echo(f"running at {document['bootstrap']}, pid {document['pid']}, log {document['log']}")
+        say(f"running at {document['bootstrap']}, pid {document['pid']}, log {document['log']}")
     else:
-        typer.echo("not running")
+        say("not running")
     if not document["running"]:
         raise typer.Exit(1)
 
@@ -62,8 +62,8 @@ def doctor(as_json: bool = JSON_OPTION) -> None:
     else:
         for finding in findings:
             if not finding.ok:
-                typer.echo(f"{finding.name}: {finding.found}; {finding.fix}")
+                say(f"{finding.name}: {finding.found}; {finding.fix}")
         if all(finding.ok for finding in findings):
-            typer.echo("nothing is missing")
+            say("nothing is missing")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

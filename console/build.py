@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -45,4 +45,4 @@ def register(app: typer.Typer) -> None:
             note("nothing new to count")
         for calendar, found in labels.items():
             if found:
-                data.print(f"{calendar}: {', '.join(found)}")
+                say(f"{calendar}: {', '.join(found)}")

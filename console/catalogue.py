@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import Settings
 
@@ -48,7 +48,7 @@ def load(directory: Path = DIRECTORY_ARGUMENT, as_json: bool = JSON_OPTION) -> N
         print_json(_counts(loaded))
         return
     for name, counts in loaded.tables.items():
-        typer.echo(
+        say(
             f"{name:<12} {counts.added} added, {counts.changed} changed, "
             f"{counts.removed} removed, {counts.unchanged} unchanged"
         )
@@ -74,7 +74,7 @@ def ls(as_json: bool = JSON_OPTION) -> None:
         print_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['table']:<12} {row['rows']:>8}  {row['register']}")
+        say(f"{row['table']:<12} {row['rows']:>8}  {row['register']}")
 
 
 @catalogue_commands.command("show")
@@ -95,16 +95,15 @@ def show(
     if not rows:
         note("no such rows")
         return
-    from rich.table import Table
 
     told = [name for name in rows[0] if name != "loaded_at" and any(row[name] is not None for row in rows)]
-    shown = Table()
+    shown = Grid()
     for name in told:
         # An id cut short is none: keys keep their line, and anything else folds.
         shown.add_column(name, overflow="fold", no_wrap=name in tables()[table].key)
     for row in rows:
         shown.add_row(*("" if row[name] is None else str(row[name]) for name in told))
-    data.print(shown)
+    show_grid(shown)
 
 
 @catalogue_commands.command("export")
@@ -118,7 +117,7 @@ def export(directory: Path = DIRECTORY_ARGUMENT, as_json: bool = JSON_OPTION) ->
         print_json(written)
         return
     for name, count in written.items():
-        typer.echo(f"{directory / name}: {count} rows")
+        say(f"{directory / name}: {count} rows")
 
 
 @import_commands.command("canada-service-inventory")
@@ -160,7 +159,7 @@ def canada_service_inventory(
     if as_json:
         print_json(document)
         return
-    typer.echo(
+    say(
         f"{document['agencies']} departments, {document['services']} services, "
         f"{document['declarations']} declarations, {document['transactions']} transactions"
     )

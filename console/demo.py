@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from console.output import data, note
+from console.output import note, say
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 
@@ -53,8 +53,8 @@ def up() -> None:
     running = scheduler.start(settings)
     address = broker.up(settings)["bootstrap"]
     scheduler.wait_until_ready(settings, running)
-    data.print(f"broker   {address}")
-    data.print(f"Airflow  {running.url}  user admin, password in {settings.home / 'airflow' / 'passwords.json'}")
+    say(f"broker   {address}")
+    say(f"Airflow  {running.url}  user admin, password in {settings.home / 'airflow' / 'passwords.json'}")
     note("try: mizan simulate qom-1399-h1; stop with: make down")
 
 
@@ -179,13 +179,11 @@ def _show(settings: Settings, chosen: DemoScenario, batch: list[str]) -> None:
         raise MizanError("nothing was published")
     print_monthly_table(settings, chosen.calendar, chosen.scope, chosen.scope_id)
     if batch:
-        data.print(f"months streamed now   {', '.join(batch)}")
-    data.print(
-        f"published             version {version['version']}, {settings.published / 'analyst' / 'current.duckdb'}"
-    )
-    data.print(f"public tier           {settings.published / 'public'}")
-    data.print(f"report                {settings.published / 'public' / 'index.html'}")
-    data.print(f"validation report     {settings.published / 'validation' / 'index.html'}")
+        say(f"months streamed now   {', '.join(batch)}")
+    say(f"published             version {version['version']}, {settings.published / 'analyst' / 'current.duckdb'}")
+    say(f"public tier           {settings.published / 'public'}")
+    say(f"report                {settings.published / 'public' / 'index.html'}")
+    say(f"validation report     {settings.published / 'validation' / 'index.html'}")
 
 
 def _say(started: float, text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console import simulation
-from console.output import JSON_OPTION, note, notes, print_json
+from console.output import JSON_OPTION, note, notes, print_json, say
 from contracts.errors import BadInput, TryAgain, UsageError
 from contracts.settings import EVALUATOR, Settings, agency_id
 
@@ -103,7 +103,7 @@ def send_file(settings: Settings, login: AgencyLogin, file: str, *, again: bool,
         print_json({"sent": done.sent, "already_sent": done.already_sent, "refused": 0, "earlier": done.earlier})
     else:
         earlier = f", and {done.earlier:,} that earlier calls had left" if done.earlier else ""
-        typer.echo(f"{done.sent:,} sent, {done.already_sent:,} had been sent before{earlier}")
+        say(f"{done.sent:,} sent, {done.already_sent:,} had been sent before{earlier}")
 
 
 def _lines(file: str) -> list[bytes]:
@@ -131,13 +131,13 @@ def _checked(lines: list[bytes], agency: str | None) -> tuple[int, list[LineErro
 
 
 def _show(errors: list[LineError], *, on_stderr: bool = False) -> None:
+    tell = note if on_stderr else say
     for error in errors[:MOST_SHOWN]:
         place = f" [{error.field or error.detail}]" if error.detail else ""
         reason = error.reason
-        typer.echo(
+        tell(
             f"line {error.line}: {reason.code}{place}: {reason.what['en']}. {reason.fix['en']}."
             f" | {reason.what['fa']}؛ {reason.fix['fa']}.",
-            err=on_stderr,
         )
     if len(errors) > MOST_SHOWN:
         note(f"and {len(errors) - MOST_SHOWN:,} more")

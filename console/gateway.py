@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, note, print_json, say_fields
 from contracts.errors import UsageError
 from contracts.settings import Settings, agency_id
 
@@ -82,7 +82,7 @@ def add(
         return
     for name, value in document.items():
         if value is not None:
-            typer.echo(f"{name}\t{value}")
+            say_fields(name, str(value))
     if text is not None:
         note("the token is shown this once; keep it now")
 
@@ -119,7 +119,7 @@ def ls(as_json: bool = JSON_OPTION) -> None:
         print_json(found)
         return
     for row in found:
-        typer.echo("\t".join(value or "-" for value in row.values()))
+        say_fields(*(value or "-" for value in row.values()))
 
 
 def _certificates(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Certificates | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from console.output import JSON_OPTION, print_json
+from console.output import JSON_OPTION, print_json, say
 from contracts.settings import Settings
 
 config_commands = typer.Typer(no_args_is_help=True, help="Settings and where they come from.")
@@ -26,7 +26,7 @@ def show(as_json: bool = JSON_OPTION) -> None:
     width = max(len(setting["name"] or "") for setting in settings)
     for setting in settings:
         value = "(unset)" if setting["value"] is None else setting["value"]
-        typer.echo(f"{setting['name']:<{width}}  {value:<24} {setting['origin']:<12} {setting['meaning']}")
+        say(f"{setting['name']:<{width}}  {value:<24} {setting['origin']:<12} {setting['meaning']}")
 
 
 def contract(
@@ -45,9 +45,9 @@ def contract(
         print_json(event_schema())
         return
     found = event_contract()
-    typer.echo(f"contract {found.version}   {found.dataschema}")
+    say(f"contract {found.version}   {found.dataschema}")
     for event_type in found.types.values():
-        typer.echo(f"\n{event_type.name}   {event_type.label_en} · {event_type.label_fa}")
-        typer.echo("  required  " + ", ".join(event_type.required))
+        say("", f"{event_type.name}   {event_type.label_en} · {event_type.label_fa}")
+        say("  required  " + ", ".join(event_type.required))
         if event_type.optional:
-            typer.echo("  optional  " + ", ".join(event_type.optional))
+            say("  optional  " + ", ".join(event_type.optional))

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.settings import Settings
 
 
@@ -45,7 +45,7 @@ def land(
     if as_json:
         print_json(landed.document())
     else:
-        data.print(
+        say(
             f"{landed.events:,} events, {landed.quarantined:,} quarantined, {landed.duplicates:,} duplicates "
             f"in {len(landed.batches)} batches; lake version {landed.lake_version}"
         )
@@ -70,10 +70,10 @@ def verify(
         print_json(proof.document())
     else:
         for problem in proof.problems:
-            data.print(f"{problem.kind}  {problem.where}\n    {problem.hint}", markup=False)
+            say(f"{problem.kind}  {problem.where}", f"    {problem.hint}")
         for remark in proof.notes:
             note(remark)
-        data.print("the lake holds" if proof.ok else f"{len(proof.problems)} problems", markup=False)
+        say("the lake holds" if proof.ok else f"{len(proof.problems)} problems")
     if not proof.ok:
         sys.exit(4)
 
@@ -83,4 +83,4 @@ def compact() -> None:
     from warehouse.maintenance import compact as merge
 
     for name, done in merge(Settings.load()).items():
-        data.print(f"{name}: {done.files_before} files became {done.files_after}", markup=False)
+        say(f"{name}: {done.files_before} files became {done.files_after}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.errors import UsageError
 from contracts.settings import Settings
 
@@ -53,7 +53,7 @@ def accept(
         return
     for loss in losses:
         lost = "the rest of it is lost" if loss.offsets is None else f"{loss.offsets:,} offsets lost"
-        data.print(f"{loss.topic}/{loss.partition}: {lost}; landing goes on from {loss.next_offset}", markup=False)
+        say(f"{loss.topic}/{loss.partition}: {lost}; landing goes on from {loss.next_offset}")
     note("accepted" if is_new else "was accepted before; nothing changed")
     note("the next version published says so in accepted_losses")
 

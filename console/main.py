@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import typer
 
-from console.output import note
+from console.output import OneLine, note
 from contracts.errors import MizanError
 
 app = typer.Typer(
@@ -18,6 +19,9 @@ app = typer.Typer(
     help="Transaction metrics of electronic government that can be proved, from a press sentence to the offsets.",
 )
 
+# Click's own class for a call that is wrong, wherever this release of typer keeps it.
+WrongCall: Any = typer.BadParameter.__mro__[2]
+
 
 def main() -> None:
     """Run the command line; what an operator can mend ends it with one line on stderr and an exit code."""
@@ -26,10 +30,13 @@ def main() -> None:
     commands.register(app)
     # Our own words alone: what client libraries log of a connection is no news to an operator.
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("mizan: %(message)s"))
+    handler.setFormatter(OneLine())
     logging.getLogger("mizan").addHandler(handler)
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except WrongCall as error:
+        _say_what_is_wrong(error)
+        sys.exit(error.exit_code)
     except MizanError as error:
         note(f"mizan: {error}")
         if error.hint:
@@ -47,6 +54,17 @@ def main() -> None:
     except KeyboardInterrupt:
         note("mizan: stopped")
         sys.exit(130)
+
+
+def _say_what_is_wrong(error: Any) -> None:
+    """Of a wrong call. The library would print the operator's words, a file's name among them, as they are."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    note(f"mizan: {error.format_message()}")
+    if context is not None:
+        note(f"       see: {context.command_path} --help")
 
 
 if __name__ == "__main__":

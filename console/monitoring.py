@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import note
+from console.output import note, say
 from contracts.settings import Settings
 
 
@@ -44,7 +44,7 @@ def metrics(
     registry = CollectorRegistry()
     registry.register(Exporter(Settings.load()))
     if once:
-        typer.echo(generate_latest(registry).decode(), nl=False)
+        say(*generate_latest(registry).decode().splitlines())
         return
     server, thread = start_http_server(port, host, registry)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
-
-from console.output import data
+from console.output import Grid, say, show_grid
 from contracts.settings import Settings
 from contracts.vocabularies import labels
 
@@ -19,10 +17,10 @@ def print_monthly_table(settings: Settings, calendar: str, scope: str, scope_id:
 
     rows = monthly_table(settings, calendar=calendar, scope=scope, scope_id=scope_id, last_months=MONTHS_SHOWN)
     if not rows:
-        data.print(f"no rows for {scope} {scope_id}")
+        say(f"no rows for {scope} {scope_id}")
         return
     newest = rows[-1]["month"]
-    table = Table(title=f"{scope} {scope_id}, {calendar} calendar", title_justify="left")
+    table = Grid(title=f"{scope} {scope_id}, {calendar} calendar")
     for heading in ("month", "channel", "بستر ارائه"):
         table.add_column(heading, no_wrap=True)
     for heading in ("active users", "new", "registered", "visits", "completed", "share"):
@@ -32,7 +30,7 @@ def print_monthly_table(settings: Settings, calendar: str, scope: str, scope_id:
         if row["channel"] != "all" and row["month"] != newest:
             continue
         table.add_row(*_cells(row, first_of_month=row["channel"] == "all"), end_section=_ends(row, newest))
-    data.print(table)
+    show_grid(table)
 
 
 def _ends(row: dict[str, Any], newest: str) -> bool:

@@ -6,9 +6,8 @@ import getpass
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
 from contracts.settings import Settings
 
 MONTH = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 1399-01 or 2020-03.")]
@@ -31,7 +30,7 @@ def list_months(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("month", "calendar", "state", "vintage", "told", "closed by", "closed at", "note")
+    table = Grid("month", "calendar", "state", "vintage", "told", "closed by", "closed at", "note")
     for row in rows:
         table.add_row(
             row["month"],
@@ -44,7 +43,7 @@ def list_months(as_json: bool = JSON_OPTION) -> None:
             "" if row["closed_at"] is None else f"{row['closed_at']:%Y-%m-%d %H:%M} UTC",
             row["note"] or "",
         )
-    data.print(table)
+    show_grid(table)
 
 
 def close(
@@ -60,7 +59,7 @@ def close(
     if as_json:
         print_json(done)
         return
-    typer.echo(f"{done['month']}  vintage {done['vintage']}  {done['release']}")
+    say(f"{done['month']}  vintage {done['vintage']}  {done['release']}")
     note("closed" if done["is_new"] else "was closed at this vintage before; nothing changed")
     note(f"version {done['version']} is published")
 

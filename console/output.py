@@ -1,34 +1,102 @@
-"""How every command speaks: data on stdout, the rest on stderr, progress only on a terminal."""
+"""How every command speaks: data on stdout, the rest on stderr, progress only on a terminal.
+
+Nothing else in this room prints (ruff holds it): it may be an agency's own words, which here are made printable.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from console.printable import printable, printable_json
 
 # Off a terminal (a file, a pipe, CI) there is no width to fit: a table is as wide as its cells.
 WIDE = 160
 # Started with a closed stdout (`mizan … >&-`) there is none at all.
 on_terminal = sys.stdout is not None and sys.stdout.isatty()
-data = Console(highlight=False, soft_wrap=True, width=None if on_terminal else WIDE)
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup: a name may hold `[link=…]`, which would be a link on the operator's terminal.
+data = Console(highlight=False, soft_wrap=True, width=None if on_terminal else WIDE, markup=False, emoji=False)
+notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")
 
 
+class Grid(Table):
+    """A table whose title, headings and cells are plain text; a cell of several lines is a list of them."""
+
+    def __init__(self, *headings: str, title: str | None = None, **looks: Any) -> None:
+        told = None if title is None else Text(printable(title), style="table.title")
+        super().__init__(title=told, title_justify="left", **looks)
+        for heading in headings:
+            self.add_column(heading)
+
+    def add_column(self, header: Any = "", footer: Any = "", **looks: Any) -> None:
+        """One column."""
+        super().add_column(_cell(header), footer, **looks)
+
+    def add_row(self, *cells: Any, **looks: Any) -> None:
+        """One row of texts, or of lists of texts."""
+        super().add_row(*(_cell(cell) for cell in cells), **looks)
+
+
+def say(*lines: str, style: str | None = None) -> None:
+    """Data on stdout, a line each, however long."""
+    for line in lines:
+        data.print(Text(printable(line)), style=style)
+
+
+def say_fields(*fields: str) -> None:
+    """One line of fields parted by tabs, for programs that read lines."""
+    typer.echo("\t".join(printable(field) for field in fields))
+
+
+def show_grid(grid: Grid) -> None:
+    """A table on stdout."""
+    data.print(grid)
+
+
+def page(grid: Grid, *lines: str) -> Group:
+    """A table with lines of text below it."""
+    return Group(grid, *(Text(printable(line)) for line in lines))
+
+
+def show_page(shown: Group) -> None:
+    """A page on stdout."""
+    data.print(shown)
+
+
+def live(shown: Group) -> Live:
+    """A page that takes the whole terminal; ``update(page, refresh=True)`` shows the next."""
+    return Live(shown, console=data, screen=True, auto_refresh=False)
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout; dates in ISO form, Persian as it is."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
+    typer.echo(printable_json(json.dumps(document, ensure_ascii=False, indent=2, default=_plain)))
 
 
 def note(message: str) -> None:
     """A line for the person at the desk, on stderr."""
-    notes.print(message, markup=False)
+    notes.print(Text(printable(message)))
+
+
+class OneLine(logging.Formatter):
+    """A log record as one line on stderr."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """What the record says, and who says it."""
+        return printable(f"mizan: {record.getMessage()}")
 
 
 def print_access(document: dict[str, Any], bundle: Path | None, *, renew_with: str, as_json: bool) -> None:
@@ -40,11 +108,16 @@ def print_access(document: dict[str, Any], bundle: Path | None, *, renew_with: s
         return
     for name, value in document.items():
         if value is not None:
-            typer.echo(f"{name}\t{value}")
+            say_fields(name, str(value))
     if document["password"] is None:
         note(f"{document['username']} was there already; its password is not issued again ({renew_with})")
     else:
         note("the password is shown this once; keep it now")
+
+
+def _cell(cell: str | Sequence[str]) -> Text:
+    lines = [cell] if isinstance(cell, str) else cell
+    return Text("\n".join(printable(line) for line in lines))
 
 
 def _plain(value: object) -> object:

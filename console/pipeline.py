@@ -8,11 +8,8 @@ from typing import Any
 
 import typer
 from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from console.output import JSON_OPTION, data, note, on_terminal, print_json
+from console.output import JSON_OPTION, Grid, live, note, on_terminal, page, print_json, show_page
 from contracts.errors import GateClosed, UsageError
 from contracts.settings import Settings
 
@@ -55,35 +52,36 @@ def status(
     settings = Settings.load()
     if not watch:
         found = standing(settings)
-        print_json(found) if as_json else data.print(shown(found))
+        print_json(found) if as_json else show_page(shown(found))
         return
     if as_json or not on_terminal:
         raise UsageError("--watch shows a page on a terminal", hint="mizan metrics is for programs")
-    with Live(shown(standing(settings)), console=data, screen=True, auto_refresh=False) as page:
+    with live(shown(standing(settings))) as screen:
         while True:
             time.sleep(WATCH_SECONDS)
-            page.update(shown(standing(settings)), refresh=True)
+            screen.update(shown(standing(settings)), refresh=True)
 
 
 def shown(found: dict[str, Any]) -> Group:
     """What stands as a page: who needs a person first."""
-    table = Table("agency", "lag", "waits", "last event", "landed", "quarantined", "duplicates", "state")
+    table = Grid("agency", "lag", "waits", "last event", "landed", "quarantined", "duplicates", "state")
     for row in sorted(found["agencies"], key=lambda row: (TROUBLE.index(row["state"]), row["agency_id"])):
         trouble = row["halts"] or row["held_batches"]
         table.add_row(
-            Text(row["agency_id"]),
+            row["agency_id"],
             _lag(row),
             _waits(row),
             str(row["last_event_at"] or "none"),
             f"{row['landed']:,}",
             f"{row['quarantined']:,}",
             f"{row['duplicates']:,}",
-            Text(": ".join([row["state"], ", ".join(trouble)]) if trouble else row["state"], STYLES[row["state"]]),
+            ": ".join([row["state"], ", ".join(trouble)]) if trouble else row["state"],
+            style=STYLES[row["state"]],
         )
     months = Counter((month["calendar"], month["state"]) for month in found["months"])
     standing = ", ".join(f"{count} {state} ({calendar})" for (calendar, state), count in sorted(months.items()))
     published = found["published"]
-    return Group(
+    return page(
         table,
         f"months: {standing or 'none'}",
         "published: nothing yet"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 
@@ -85,12 +85,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _print_claims(claims: ClaimFile, outcomes: list[Outcome]) -> None:
-    from rich.table import Table
-
     from provenance.claim_files import vocabulary
 
     title = claims.source.title
-    table = Table(title=f"{title.en} · {title.fa}", title_justify="left", show_lines=True)
+    table = Grid(title=f"{title.en} · {title.fa}", show_lines=True)
     for heading in ("claim", "said", "published", "verdict", "because"):
         table.add_column(heading, no_wrap=heading in ("claim", "verdict"))
     for outcome in outcomes:
@@ -98,15 +96,15 @@ def _print_claims(claims: ClaimFile, outcomes: list[Outcome]) -> None:
         reasons = [vocabulary("reasons")[code].en for code in outcome.because]
         table.add_row(
             outcome.claim.id,
-            f"{outcome.claim.says.en}\n{outcome.claim.says.fa}",
+            [outcome.claim.says.en, outcome.claim.says.fa],
             _found(outcome),
             verdict,
-            "\n".join(reasons),
+            reasons,
         )
-    data.print(table)
+    show_grid(table)
 
 
-def _found(outcome: Outcome) -> str:
+def _found(outcome: Outcome) -> list[str]:
     """What was found, as one reads it: number and range, readings, and what would answer instead."""
     lines = []
     for number, name in ((outcome.number, ""), (outcome.by_quotes, "by the text's own numbers ")):
@@ -120,7 +118,7 @@ def _found(outcome: Outcome) -> str:
     for cell in outcome.instead:
         shown = cell.text or (_short(cell.value) if cell.value is not None else cell.status)
         lines.append(f"instead, {cell.figure.name}: {shown}")
-    return "\n".join(lines)
+    return lines
 
 
 def _short(value: float) -> str:
@@ -131,52 +129,48 @@ def _print_explained(document: dict[str, Any]) -> None:
     key = " ".join(f"{name}={value}" for name, value in document["key"].items())
     published, definition = document["published"], document["definition"]
     label = definition["label"] or {}
-    data.print(f"{document['table']}  {key}", style="bold", markup=False)
-    data.print(f"{label.get('en', '')} · {label.get('fa', '')}, version {definition['version']}", markup=False)
-    data.print(f"published v{published['version']}, {published['as_of']}", markup=False)
+    say(f"{document['table']}  {key}", style="bold")
+    say(f"{label.get('en', '')} · {label.get('fa', '')}, version {definition['version']}")
+    say(f"published v{published['version']}, {published['as_of']}")
     for line in definition["header"]:
-        data.print(f"  {line}", markup=False)
+        say(f"  {line}")
     for figure in document["figures"]:
         passport = figure["passport"] or {}
         shown = figure["value"] if figure["status"] == "value" else figure["status"]
         parts = f" = {passport['numerator']:g} / {passport['denominator']:g}" if passport.get("denominator") else ""
-        data.print(f"\n{figure['measure']}: {shown}{parts}", markup=False)
+        say("", f"{figure['measure']}: {shown}{parts}")
         if passport:
             covered = passport["coverage"] if passport["coverage_status"] == "value" else passport["coverage_status"]
             asked = "not provided" if passport["population"] is None else passport["population"]
-            data.print(f"  expected agencies: {asked}; coverage: {covered}", markup=False)
-            data.print(f"  as of {passport['as_of']}, lake version {passport['lake_version']}", markup=False)
+            say(f"  expected agencies: {asked}; coverage: {covered}")
+            say(f"  as of {passport['as_of']}, lake version {passport['lake_version']}")
     for restated in document["restatements"]:
-        data.print(
+        say(
             f"  restated, vintage {restated['vintage']}: {restated['old_value']} to {restated['new_value']} "
-            f"({restated['reason']})",
-            markup=False,
+            f"({restated['reason']})"
         )
     for events in document["inputs"]["events"]:
         _print_events(events)
     for name, version in document["inputs"]["catalogue"].items():
-        data.print(f"lake/{name} version {version}", markup=False)
+        say(f"lake/{name} version {version}")
 
 
 def _print_events(events: dict[str, Any]) -> None:
     kinds = ", ".join(kind.removeprefix("ir.egov.") for kind in events["types"])
-    data.print(f"\n{', '.join(events['measures'])}: {events['events']} events ({kinds})", markup=False)
+    say("", f"{', '.join(events['measures'])}: {events['events']} events ({kinds})")
     for one in events["recounts"]:
         found = "the same" if one["matches"] else f"differs: {one['recounted']}"
-        data.print(f"  {one['measure']} counted again from them: {found}", markup=False)
+        say(f"  {one['measure']} counted again from them: {found}")
     for why, count in events["left_out"].items():
-        data.print(f"  left out, {why}: {count}", markup=False)
+        say(f"  left out, {why}: {count}")
     for part in events["partitions"]:
-        data.print(
+        say(
             f"  {part['topic']}/{part['partition']}  offsets {part['first_offset']} to {part['last_offset']}, "
-            f"{part['events']} events",
-            markup=False,
+            f"{part['events']} events"
         )
     for batch in events["batches"]:
-        data.print(
-            f"  batch {batch['batch']} of {batch['agency_id']}: {batch['verdict']}, {batch['events']}", markup=False
-        )
+        say(f"  batch {batch['batch']} of {batch['agency_id']}: {batch['verdict']}, {batch['events']}")
     for file in events["files"]:
-        data.print(f"  {file['path']}  sha256 {file['sha256']}, {file['events']} of {file['rows']} rows", markup=False)
+        say(f"  {file['path']}  sha256 {file['sha256']}, {file['events']} of {file['rows']} rows")
     for text in events["notes"]:
-        data.print(f"  {text}", markup=False)
+        say(f"  {text}")

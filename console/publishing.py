@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.errors import GateClosed
 from contracts.settings import Settings
 
@@ -32,7 +32,7 @@ def gate(context: typer.Context, as_json: bool = JSON_OPTION) -> None:
     else:
         for entry in result.agencies:
             marks = ", ".join(f"{finding['expectation']}={finding['observed']}" for finding in entry["findings"])
-            typer.echo(f"{entry['verdict']:<9} {entry['agency_id']}  {entry['batch']}  {marks}".rstrip())
+            say(f"{entry['verdict']:<9} {entry['agency_id']}  {entry['batch']}  {marks}".rstrip())
         note(f"{len(result.judged)} judged, {len(result.held)} held; report: {report}")
     if result.held:
         names = ", ".join(sorted({entry["agency_id"] for entry in result.held}))
@@ -78,6 +78,6 @@ def publish(
             }
         )
     else:
-        typer.echo(f"v{published.version}  {published.analyst}  {published.public}")
+        say(f"v{published.version}  {published.analyst}  {published.public}")
         if not published.is_new:
             note("nothing changed since this version")

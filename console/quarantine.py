@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import typer
-from rich.table import Table
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
 from contracts.settings import Settings
 
 quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
@@ -28,10 +27,10 @@ def list_reasons(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("reason", "agency", "count")
+    table = Grid("reason", "agency", "count")
     for row in rows:
         table.add_row(row["reason_code"], row["agency_id"], f"{row['count']:,}")
-    data.print(table)
+    show_grid(table)
 
 
 @quarantine.command("show")
@@ -51,17 +50,15 @@ def show_records(
         print_json(found)
         return
     for row in found:
-        data.print(
+        say(
             f"{row['topic']}/{row['partition']}@{row['offset']}  "
-            f"{row['reason_code']} ({row['stage']}) {row['detail']} [{row['state']}]\n"
-            f"    {row['redacted_excerpt']}\n    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
-            markup=False,
+            f"{row['reason_code']} ({row['stage']}) {row['detail']} [{row['state']}]",
+            f"    {row['redacted_excerpt']}",
+            f"    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
         )
         if row["decided_at"] is not None:
             why = f": {row['decision_note']}" if row["decision_note"] else ""
-            data.print(
-                f"    {row['state']} by {row['decided_by']}, {row['decided_at']:%Y-%m-%d %H:%M} UTC{why}", markup=False
-            )
+            say(f"    {row['state']} by {row['decided_by']}, {row['decided_at']:%Y-%m-%d %H:%M} UTC{why}")
 
 
 @quarantine.command("replay")
@@ -78,7 +75,7 @@ def replay_records(
         print_json(done)
         return
     refused = sum(done["refused"].values())
-    data.print(f"{done['events']:,} events, {done['duplicates']:,} duplicates, {refused:,} refused again", markup=False)
+    say(f"{done['events']:,} events, {done['duplicates']:,} duplicates, {refused:,} refused again")
     for code, count in done["refused"].items():
         note(f"refused again: {code} {count:,}")
     if done["finished"]:
@@ -105,4 +102,4 @@ def drop_records(
     if as_json:
         print_json({"dropped": dropped})
     else:
-        data.print(f"{dropped:,} records dropped", markup=False)
+        say(f"{dropped:,} records dropped")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from console.output import JSON_OPTION, notes, print_json
+from console.output import JSON_OPTION, notes, print_json, say
 from contracts.errors import UsageError
 from contracts.settings import Settings
 
@@ -69,7 +69,7 @@ def simulate(
     if as_json:
         print_json(document)
     else:
-        typer.echo(f"{document['events']:,} events of {len(counts)} agencies in {document['seconds']} s")
+        say(f"{document['events']:,} events of {len(counts)} agencies in {document['seconds']} s")
 
 
 def stream(
@@ -123,8 +123,8 @@ def _list(as_json: bool) -> None:
         print_json(document)
         return
     for row in document:
-        typer.echo(f"{row['name']}  {row['months'][0]} to {row['months'][-1]}")
-        typer.echo(f"  {row['title']['en']}\n  {row['title']['fa']}")
+        say(f"{row['name']}  {row['months'][0]} to {row['months'][-1]}")
+        say(f"  {row['title']['en']}", f"  {row['title']['fa']}")
 
 
 @contextmanager

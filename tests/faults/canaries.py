@@ -9,13 +9,20 @@ in what a command printed. Imports nothing of the product.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
+import hashlib
+import hmac
+import html
 import json
 import random
 import re
+import shutil
+import sqlite3
+import tempfile
 import urllib.parse
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +35,7 @@ from faults.registry import Violation
 
 PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 MOST = 12  # planted ids of one kind and run: each is looked for in a dozen spellings
-HEX = re.compile(rb"[0-9a-fA-F]{64,}")
+HEX = re.compile(rb"[0-9a-fA-F]{32,}")
 DIGITS = b"0123456789"
 
 
@@ -49,51 +56,101 @@ def personal(rng: random.Random) -> str:
 
 def spelled(rng: random.Random, one: str) -> str:
     """The id as somebody may write it."""
-    if len(one) == 10:
-        return rng.choice((one, f"{one[:3]}-{one[3:9]}-{one[9]}", one.translate(PERSIAN), f" {one} "))
-    return one
+    return rng.choice(_spellings(one))
 
 
 def record(rng: random.Random, good: dict[str, Any], one: str) -> bytes:
     """A good event's document with the id in a place where none belongs: no parser may take it."""
-    document, said = json.loads(json.dumps(good)), spelled(rng, one)
-    field = rng.choice(("user_key", "transaction_id", "visit_id", "service_id", "channel", "national_id"))
-    place = rng.randrange(10)
-    if place < 5:
-        document["data"][field] = said
-    elif place == 5:
-        document["data"][one] = True  # a member named by it
-    elif place == 6:
-        document[rng.choice(("source", "type", "time", "subject"))] = said
-    elif place == 7:
-        document["data"]["user_key"] = {"of": [said]}
-    elif place == 8:
-        return json.dumps(document).encode()[:-2] + b', "person": "' + said.encode() + b'"'  # it does not end
-    else:
-        return f"{said};{document['id']};portal".encode()
-    return json.dumps(document, ensure_ascii=rng.random() < 0.5).encode()
+    return rng.choice(list(records(good, one)))
+
+
+def records(good: dict[str, Any], one: str) -> Iterator[bytes]:
+    """Every such document: the id as people write it in every field, and encoded wherever no text is free."""
+
+    def changed(path: tuple[str, ...], value: Any) -> bytes:
+        document = json.loads(json.dumps(good))
+        (document["data"] if path[0] == "data" else document)[path[-1]] = value
+        return json.dumps(document, ensure_ascii=len(path) > 1).encode()
+
+    for said in _spellings(one):
+        for field in ("user_key", "transaction_id", "visit_id", "service_id", "channel", "national_id"):
+            yield changed(("data", field), said)
+        for field in ("source", "type", "time", "subject"):
+            yield changed((field,), said)
+        yield changed(("data", "user_key"), {"of": [said]})
+    for said in (one, *_encodings(one)):
+        yield changed(("data", said), True)  # a member named by it
+        yield changed((said,), {said: said})
+        yield changed(("data", "note"), said)
+        yield changed(("data", "channel"), said)
+        yield changed(("source",), f"/agencies/{said}")
+        yield json.dumps(good).encode()[:-2] + b', "person": "' + said.encode() + b'"'  # it does not end
+        yield f"{said};{good['id']};portal".encode()
+        yield f"<event><person>{said}</person></event>".encode()
+
+
+def _spellings(one: str) -> list[str]:
+    """As people write it."""
+    return [one, f"{one[:3]}-{one[3:9]}-{one[9]}", one.translate(PERSIAN), f" {one} "] if len(one) == 10 else [one]
+
+
+def _encodings(one: str) -> list[str]:
+    """As programs write it."""
+    quoted = urllib.parse.quote(one.translate(PERSIAN), safe="")
+    return [base64.b64encode(one.encode()).decode(), one.encode().hex(), one[::-1], quoted]
 
 
 def _forms(one: str) -> set[bytes]:
-    plain = one.encode()
+    plain, persian = one.encode(), one.translate(PERSIAN)
     forms = {
-        plain, plain[::-1], base64.b64encode(plain), base64.urlsafe_b64encode(plain), plain.hex().encode(),
-        plain.hex().upper().encode(), urllib.parse.quote(one, safe="").encode(), one.translate(PERSIAN).encode(),
-        urllib.parse.quote(one.translate(PERSIAN)).encode(), json.dumps(one.translate(PERSIAN))[1:-1].encode(),
+        base64.urlsafe_b64encode(plain), plain.hex().upper().encode(), urllib.parse.quote(one, safe="").encode(),
+        json.dumps(persian)[1:-1].encode(), str(int(one)).encode() if one.isdigit() else plain,
     }  # fmt: skip
-    if len(one) == 10:
-        forms.add(f"{one[:3]}-{one[3:9]}-{one[9]}".encode())
-    return forms
+    return forms | {text.strip().encode() for text in (*_spellings(one), *_encodings(one))}
+
+
+def unkeyed(ids: Iterable[str], salts: Iterable[str]) -> dict[bytes, str]:
+    """What somebody without a key can compute of ids, by digest: plain, salted before and after, a salt as the key."""
+    found: dict[bytes, str] = {}
+    for one in ids:
+        for text in (one, f"nid:{one}"):
+            for name in ("md5", "sha1", "sha256"):
+                found[hashlib.new(name, text.encode()).digest()] = f"{name} of {one}"
+                for salt in salts:
+                    for said in (salt + text, text + salt, f"{salt}|{text}", f"{salt}:{text}", f"{text}|{salt}"):
+                        found[hashlib.new(name, said.encode()).digest()] = f"{name} of {one}, salted"
+                    found[hmac.digest(salt.encode(), text.encode(), name)] = f"{name} of {one}, keyed by a name"
+    return found
 
 
 class Needles:
-    """What is looked for: ids in all their spellings, keys (32 bytes or their hex) in hex, in base64 and as bytes."""
+    """What is looked for: ids in all their spellings; keys in hex, in base64 and as bytes; digests in columns and hex.
 
-    def __init__(self, ids: Collection[str], keys: Collection[bytes] = ()) -> None:
+    A key or digest is known by its first 16 bytes: the lake keeps no more of one. ``secrets`` are texts that are looked
+    for as they are, in hex and in base64.
+    """
+
+    def __init__(
+        self,
+        ids: Collection[str] = (),
+        keys: Collection[bytes] = (),
+        digests: Mapping[bytes, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         self._literals = {form: one for one in ids for form in _forms(one)}
-        self._hex = {key.hex().encode(): key.hex()[:12] for key in keys}
+        self._hex = {digest[:16].hex().encode(): name for digest, name in (digests or {}).items()}
+        self._hex |= {key[:16].hex().encode(): f"key {key.hex()[:12]}" for key in keys}
         for key in sorted(keys)[: 2 * MOST]:
-            self._literals |= {key: f"key {key.hex()[:12]}", base64.b64encode(key)[:42]: f"key {key.hex()[:12]}"}
+            self._literals |= {key: f"key {key.hex()[:12]}", base64.b64encode(key)[:20]: f"key {key.hex()[:12]}"}
+        for secret, name in (secrets or {}).items():
+            plain = secret.encode()
+            forms = (
+                plain,
+                plain.hex().encode(),
+                base64.b64encode(plain).rstrip(b"="),
+                json.dumps(secret)[1:-1].encode(),
+            )
+            self._literals |= dict.fromkeys(forms, name)
 
     def in_bytes(self, data: bytes) -> set[str]:
         """The names of what the bytes hold. Digits amid other digits are another number."""
@@ -106,22 +163,27 @@ class Needles:
                     found.add(one)
                     break
                 place = data.find(form, place + 1)
-        for run in HEX.findall(data):
+        for run in HEX.findall(data) if self._hex else ():
             lower = run.lower()
             found |= {
-                f"key {self._hex[lower[at : at + 64]]}"
-                for at in range(len(lower) - 63)
-                if lower[at : at + 64] in self._hex
+                self._hex[lower[at : at + 32]] for at in range(len(lower) - 31) if lower[at : at + 32] in self._hex
             }
         return found
 
 
-def sweep(folder: Path, needles: Needles, heard: Iterable[str] = ()) -> list[Violation]:
-    """I8 of every file below a folder, and of what commands printed; what is found is named, but not quoted whole."""
+def sweep(
+    folder: Path, needles: Needles, heard: Iterable[str] = (), spared: Callable[[str], bool] = lambda name: False
+) -> list[Violation]:
+    """I8 of every file below a folder, and of what commands printed; what is found is named, but not quoted whole.
+
+    ``spared`` says which files, by their name below the folder, may hold what is looked for.
+    """
     found: dict[str, set[str]] = {}
     seen: set[int] = set()
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
+        if spared(name):
+            continue
         found.setdefault(name, set()).update(needles.in_bytes(name.encode()))
         if path.is_symlink() or not path.is_file() or (inode := path.stat().st_ino) in seen:
             continue
@@ -130,17 +192,18 @@ def sweep(folder: Path, needles: Needles, heard: Iterable[str] = ()) -> list[Vio
             found[name] |= needles.in_bytes(data)
     found["what was printed"] = needles.in_bytes("\n".join(heard).encode())
     return [
-        Violation("I8", f"{name} holds {len(hits)} planted ids, such as {min(hits)[:16]}…")
+        Violation("I8", f"{name} holds {len(hits)} planted ids, such as {min(hits)[:40]}…")
         for name, hits in found.items()
         if hits
     ][:10]
 
 
 def _contents(path: Path) -> Iterator[bytes]:
-    """A file's bytes, and the values behind its compression or its escapes."""
+    """A file's bytes, and the values behind its compression, its pages or its escapes."""
     raw = path.read_bytes()
-    yield raw
-    if raw[:4] == b"PAR1" and raw[-4:] == b"PAR1":
+    yield raw.rstrip(b"\0")  # Kafka lays its indexes out long before they are full
+    yield from _unescaped(raw)
+    if raw[:4] == b"PAR1" and raw.endswith(b"PAR1"):
         yield _values(pq.read_table(path))
     elif raw[:2] == b"\x1f\x8b":
         yield gzip.decompress(raw)
@@ -150,12 +213,44 @@ def _contents(path: Path) -> Iterator[bytes]:
                 yield archive.read(name)
     elif raw[8:12] == b"DUCK":
         yield from _tables(path)
-    elif path.suffix == ".json":
+    elif raw[:15] == b"SQLite format 3":
+        for values in _sqlite(path):
+            yield values
+            yield from _unescaped(values)
+
+
+def _unescaped(raw: bytes) -> Iterator[bytes]:
+    """What JSON or HTML stands for, where the bytes have escapes."""
+    if b"\\u" in raw:
         yield re.sub(rb"\\u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)).encode("utf-8", "replace"), raw)
+    if b"&#" in raw:
+        yield html.unescape(raw.decode("utf-8", "replace")).encode()
+
+
+def _sqlite(path: Path) -> Iterator[bytes]:
+    """Every value of every column, a line each, table by table; of a copy, with what its log holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        for one in path.parent.glob(f"{path.name}*"):
+            shutil.copy(one, folder)
+        with contextlib.closing(sqlite3.connect(Path(folder) / path.name)) as connection:
+            connection.text_factory = bytes
+            for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                rows = connection.execute(f'SELECT * FROM "{table.decode()}"')
+                values = {value for row in rows for value in row if value is not None}
+                yield b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
 
 
 def _tables(path: Path) -> Iterator[bytes]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    """Every value of every table; of a copy, with what its write-ahead log holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        for one in path.parent.glob(f"{path.name}*"):
+            if one.is_file():
+                shutil.copy(one, folder)
+        yield from _tables_of(Path(folder) / path.name)
+
+
+def _tables_of(path: Path) -> Iterator[bytes]:
+    with duckdb.connect(str(path)) as connection:
         named = connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
         ).fetchall()
@@ -164,12 +259,12 @@ def _tables(path: Path) -> Iterator[bytes]:
 
 
 def _values(table: pa.Table) -> bytes:
-    """Every distinct text, number and blob of a table, a line each."""
+    """Every distinct text, number and blob of a table, a line each; blobs in hex too."""
     parts: list[bytes] = []
     for column in table.columns:
         kind = column.type
         if pa.types.is_nested(kind):
-            parts.append(repr(column.to_pylist()).encode())
+            parts += [part for value in column.to_pylist() for part in _leaves(value)]
             continue
         if pa.types.is_dictionary(kind):
             column = column.cast(kind.value_type)
@@ -179,8 +274,23 @@ def _values(table: pa.Table) -> bytes:
         elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_blob(kind)):
             continue
         values = (value for value in column.unique().to_pylist() if value is not None)
-        parts += [value.encode() if isinstance(value, str) else value for value in values]
+        parts += [part for value in values for part in _leaves(value)]
     return b"\n".join(parts)
+
+
+def _leaves(value: Any) -> Iterator[bytes]:
+    """The texts, numbers and blobs of a value, however deep."""
+    if isinstance(value, bytes):
+        yield value
+        yield value.hex().encode()
+    elif isinstance(value, Mapping):
+        for one in (*value, *value.values()):
+            yield from _leaves(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    elif value is not None:
+        yield str(value).encode()
 
 
 def _is_blob(kind: pa.DataType) -> bool:

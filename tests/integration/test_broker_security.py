@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import gc
+import re
 import socket
 import ssl
+import time
 import uuid
 import warnings
 from pathlib import Path
@@ -190,3 +192,28 @@ def test_a_topic_nobody_made_does_not_come_into_being(broker: Settings) -> None:
     error = client.list_topics(name, timeout=10).topics[name].error
     assert error.code() == confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
     assert name not in client.list_topics(timeout=10).topics
+
+
+# --- S17: what clients call themselves ---------------------------------------------------------------------------
+
+
+def test_a_client_s_words_are_no_line_of_their_own_in_the_broker_s_log(broker: Settings) -> None:
+    mark, name = uuid.uuid4().hex, f"words-{uuid.uuid4().hex[:8]}"
+    add_agency(broker, name)
+    consumer = confluent_kafka.Consumer(
+        broker.kafka_admin().for_librdkafka()
+        | {"group.id": f"{mark}\r\n2026-01-01 ERROR forged {mark}\x1b[2J", "client.id": f"c\n{mark}", "log_level": 0}
+    )
+    log = broker.home / "broker" / "logs" / "server.log"
+    try:
+        consumer.subscribe([f"egov.events.v1.{name}"])
+        deadline = time.monotonic() + 30
+        while mark not in log.read_text(errors="surrogateescape"):
+            assert time.monotonic() < deadline
+            consumer.poll(0.2)
+    finally:
+        consumer.close()
+    lines = [line for line in log.read_bytes().split(b"\n") if mark.encode() in line]
+    assert any(rb"\r\n2026-01-01 ERROR forged" in line for line in lines)
+    assert all(re.match(rb"\d{4}-\d\d-\d\dT[\d:,]+ (INFO|WARN|ERROR) ", line) for line in lines)
+    assert not [line for line in lines if re.search(rb"[\x00-\x1f]", line)]
