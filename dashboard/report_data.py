@@ -5,11 +5,13 @@ Everything comes from the open database of the public tier, so a page can show n
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dashboard.report_passports import Passport, Place, read_passports
 from dashboard.wording import Cell
 from warehouse.connection import Connection
 
@@ -18,7 +20,6 @@ PERIODS_SHOWN = 12
 SCOPES = ("national", "ministry", "agency", "province")
 NATION = "national:IR"
 BEHIND = ("disconnected", "standard_lost", "degraded", "connecting", "never")
-MEASURES = ("active_users", "new_users", "visits", "completed", "declared", "share", "completeness")
 
 Row = Mapping[str, Any]
 
@@ -41,13 +42,19 @@ class Scope:
 
 @dataclass(frozen=True)
 class MonthName:
-    """A month of the report's calendar."""
+    """A month of either calendar, and its days by the Gregorian one."""
 
     label: str
     name_fa: str
     name_en: str
     year: int
     days: int
+    first: dt.date | None
+
+    @property
+    def last(self) -> dt.date | None:
+        """The month's last day."""
+        return self.first and self.first + dt.timedelta(days=self.days - 1)
 
 
 @dataclass
@@ -56,18 +63,23 @@ class Figures:
 
     meta: Mapping[str, str]
     calendar: str
+    other_calendar: str
     scopes: Mapping[str, Scope] = field(default_factory=dict)  # those that have a page
     names: Mapping[str, Row] = field(default_factory=dict)  # by scope key: name_fa, name_en, parent_key
-    months: Mapping[str, MonthName] = field(default_factory=dict)
+    months: Mapping[str, MonthName] = field(default_factory=dict)  # of both calendars: their years lie far apart
     monthly: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by scope key; month and channel in order
+    monthly_other: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # of the other calendar, all channels
     by_month: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by month; scope key in order, all channels
     periods: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by scope key
     states: Mapping[str, Row] = field(default_factory=dict)  # by month, the oldest first
     levels: Mapping[str, Row] = field(default_factory=dict)  # by scope key, the newest
     ranking: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by agency id, oldest round first
+    rounds: Sequence[Row] = ()  # of the evaluation, the newest first; in a round all agencies before the matched ones
     connections: Mapping[str, Row] = field(default_factory=dict)  # by agency id, the newest day
     mandates: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by scope key, the newest of each
     take_up: Mapping[str, Cell] = field(default_factory=dict)  # the nation's, by month
+    definitions: Sequence[Row] = ()  # of every published table: its name, its labels, its version
+    passports: Mapping[str, Mapping[Place, Passport]] = field(default_factory=dict)  # by scope key
     losses: int = 0
     restatements: int = 0
 
@@ -90,6 +102,10 @@ class Figures:
                 return found
         return Cell(None, "not_provided")
 
+    def passport(self, key: str, time: str, channel: str, measure: str) -> Passport | None:
+        """What a figure of a subject, month, period or day is made of; None where it has no number."""
+        return self.passports.get(key, {}).get((time, channel, measure))
+
     def year_before(self, month: str) -> str:
         """The label of the same month of the year before."""
         return f"{int(month[:4]) - 1:04d}{month[4:]}"
@@ -98,18 +114,20 @@ class Figures:
 def read_figures(connection: Connection) -> Figures:
     """Read a published version; tables that an older one lacks are taken for empty."""
     meta = dict(connection.execute("SELECT key, value FROM marts._meta").fetchall())
-    figures = Figures(meta, meta["calendar_default"])
+    calendar = meta["calendar_default"]
+    figures = Figures(meta, calendar, "jalali" if calendar == "gregorian" else "gregorian")
     wanted = {"calendar": figures.calendar, "months": MONTHS_SHOWN, "scopes": list(SCOPES)}
     figures.monthly = _grouped(_monthly(connection, wanted), "scope_key")
+    others = _monthly(connection, wanted | {"calendar": figures.other_calendar})
+    figures.monthly_other = _grouped([row for row in others if row["channel"] == "all"], "scope_key")
     newest = _grouped([row for rows in figures.monthly.values() for row in rows if row["channel"] == "all"], "month")
     figures.by_month = newest
     figures.periods = _grouped(_periods(connection, figures.calendar), "scope_key")
     figures.months = {
-        row["month"]: MonthName(row["month"], row["name_fa"], row["name_en"], row["year"], row["days"])
+        row["label"]: MonthName(**row)
         for row in _rows(
             connection,
-            "SELECT month, name_fa, name_en, year, days FROM marts.dim_month WHERE calendar = $calendar",
-            {"calendar": figures.calendar},
+            "SELECT month AS label, name_fa, name_en, year, days, month_start AS first FROM marts.dim_month",
         )
     }
     figures.states = {
@@ -123,9 +141,12 @@ def read_figures(connection: Connection) -> Figures:
     }
     figures.levels = {row["scope_key"]: row for row in _levels(connection)}
     figures.ranking = _grouped(_ranking(connection), "agency_id")
+    figures.rounds = _rounds(connection)
     figures.connections = {row["agency_id"]: row for row in _connections(connection)}
     figures.mandates = _grouped(_mandates(connection), "scope_key")
     figures.take_up = {row["month"]: row["digital_take_up"] for row in _take_up(connection, wanted)}
+    figures.definitions = _definitions(connection)
+    figures.passports = read_passports(connection, SCOPES) if _exists(connection, "figure_passports") else {}
     figures.losses = _count(connection, "accepted_losses")
     figures.restatements = _count(connection, "restatements")
     figures.names = {
@@ -205,8 +226,33 @@ def _ranking(connection: Connection) -> list[Row]:
         connection,
         """
         SELECT agency_id, round, score, score_status, rank, rank_status, population, population_status,
-            growth_pct, growth_pct_status, growth_points, growth_points_status, scope_flag
+            growth_pct, growth_pct_status, growth_points, growth_points_status, scope_flag, assessed_to
         FROM marts.agency_ranking ORDER BY agency_id, assessed_to, round
+        """,
+    )
+
+
+def _rounds(connection: Connection) -> list[Row]:
+    return _rows(
+        connection,
+        """
+        SELECT round, cohort, agencies, agencies_status, partial_scope, partial_scope_status, scored, scored_status,
+            mean_score, mean_score_status, growth_pct, growth_pct_status, growth_points, growth_points_status,
+            assessed_from, assessed_to, previous_round
+        FROM marts.evaluation_rounds ORDER BY assessed_to DESC, round DESC, cohort
+        """,
+    )
+
+
+def _definitions(connection: Connection) -> list[Row]:
+    if not _exists(connection, "metric_definitions"):
+        return []
+    return _rows(
+        connection,
+        """
+        SELECT table_name, metric_version, json_extract_string(contract, '$.label.fa') AS name_fa,
+            json_extract_string(contract, '$.label.en') AS name_en
+        FROM marts.metric_definitions ORDER BY table_name
         """,
     )
 
@@ -226,7 +272,8 @@ def _mandates(connection: Connection) -> list[Row]:
     return _rows(
         connection,
         """
-        SELECT mandate_id, scope_key, as_of, measure, value, value_status, value_upper, value_upper_status,
+        SELECT mandate_id, scope_key, as_of, measure, counted, counted_status, total, total_status, value, value_status,
+            value_upper, value_upper_status,
             threshold_low, threshold_high, compliance, due, law_fa, law_en
         FROM marts.mandate_compliance
         QUALIFY row_number() OVER (PARTITION BY mandate_id, scope_key ORDER BY as_of DESC) = 1
@@ -261,13 +308,17 @@ def _scopes(figures: Figures) -> dict[str, Scope]:
 
 
 def _count(connection: Connection, table: str) -> int:
-    there = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'marts' AND table_name = $table", {"table": table}
-    ).fetchone()
-    if not there or not there[0]:
+    if not _exists(connection, table):
         return 0
     row = connection.execute(f"SELECT count(*) FROM marts.{table}").fetchone()  # noqa: S608 one of two names above
     return int(row[0]) if row else 0
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    there = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'marts' AND table_name = $table", {"table": table}
+    )
+    return bool(there.fetchall())
 
 
 def _rows(connection: Connection, query: str, values: Mapping[str, object] | None = None) -> list[Row]:

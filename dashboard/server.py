@@ -35,6 +35,7 @@ HEADERS = {
     "Cache-Control": "no-cache",  # ask again: a version may have followed; what is unchanged answers 304
 }
 ANSWER_SECONDS = 10.0  # until an answer begins; where the disk takes longer, it is 503
+NOT_FOUND = "report/404.html"  # of the version in service, in both languages
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 _NOTHING_YET = "هنوز چیزی منتشر نشده است. Nothing is published yet.\n"
 _NOT_HERE = "اینجا چنین صفحه‌ای نیست. There is no such page.\n"
@@ -47,8 +48,8 @@ def content_security_policy(front: bytes) -> str:
     digest = base64.b64encode(hashlib.sha256(found[1]).digest()).decode() if found else ""
     style = f"'self' 'sha256-{digest}'" if digest else "'self'"
     return (
-        f"default-src 'none'; script-src 'self'; style-src {style}; img-src 'self'; connect-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src 'self'; style-src {style}; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -57,7 +58,7 @@ def application(settings: Settings) -> Starlette:
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
-    from starlette.responses import FileResponse, PlainTextResponse
+    from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
     from starlette.routing import Mount
     from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
@@ -119,8 +120,10 @@ def application(settings: Settings) -> Starlette:
                     raise HTTPException(404) from None
                 raise
 
-    def said(_: Any, error: Exception) -> PlainTextResponse:
+    async def said(_: Any, error: Exception) -> Response:
         code = error.status_code if isinstance(error, HTTPException) else 503
+        if code == 404 and (page := await asyncio.to_thread(_read, folder / NOT_FOUND)) is not None:
+            return HTMLResponse(page, code)
         text = {404: _NOT_HERE, 405: "GET\n"}.get(code, _TROUBLE)
         if code == 503 and not (folder / "index.html").exists():
             text = _NOTHING_YET
@@ -165,6 +168,14 @@ class _StrictHeaders:
         except OSError:
             return content_security_policy(b"")
         return self._known[1]
+
+
+def _read(page: Path) -> bytes | None:
+    """A small page; None where it cannot be read."""
+    try:
+        return page.read_bytes()
+    except OSError:
+        return None
 
 
 def _close(opening: asyncio.Future[tuple[BinaryIO, str]]) -> None:

@@ -51,21 +51,32 @@ class Wording:
         """``rtl`` or ``ltr``."""
         return "rtl" if self.language == "fa" else "ltr"
 
+    @property
+    def comma(self) -> Markup:
+        """What stands between the members of a list."""
+        return Markup("، ") if self.language == "fa" else Markup(", ")
+
     def phrase(self, key: str, **values: object) -> Markup:
         """The phrase, with every value isolated from the direction around it. KeyError for an unknown one."""
         text = Markup(_phrases()[key][self.language])  # noqa: S704 our own file; values are escaped
         return text.format(**{name: isolated(value) for name, value in values.items()}) if values else text
 
-    def of(self, fa: str | None, en: str | None, code: str) -> str:
-        """A name in this language, else in the other, else its code."""
-        return (fa or en or code) if self.language == "fa" else (en or fa or code)
+    def of(self, fa: str | None, en: str | None, code: str) -> Markup:
+        """A name in this language; where it has none, in the other one and marked as such; else its code."""
+        own, other = (fa, en) if self.language == "fa" else (en, fa)
+        if own:
+            return escape(own)
+        if other:
+            language, direction = ("en", "ltr") if self.language == "fa" else ("fa", "rtl")
+            return Markup('<span lang="{}" dir="{}">{}</span>').format(language, direction, other)
+        return coded(code)
 
     def label(self, vocabulary: str, code: str | None) -> str:
         """The label of a code of a closed list; the code itself where the list does not have it, a dash for None."""
         if code is None:
             return "–"
         found = labels(vocabulary).get(code)
-        return code if found is None else found.fa if self.language == "fa" else found.en
+        return coded(code) if found is None else found.fa if self.language == "fa" else found.en
 
     def channel(self, code: str) -> str:
         """The label of a channel, ``all`` among them."""
@@ -77,37 +88,70 @@ class Wording:
 
     def number(self, value: float | int, decimals: int = 0) -> str:
         """1234.5 as 1,234.5 or ۱٬۲۳۴٫۵: ``decimals`` digits after the point, none for whole numbers."""
-        return self.digits(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{decimals}f}").replace(
-            "-", _MINUS
-        )
+        text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{decimals}f}"
+        return self.digits(text).replace("-", _MINUS)
 
     def percent(self, share: float, decimals: int = 2) -> str:
         """0.4885 as 48.85% or ۴۸٫۸۵٪."""
         return self.digits(f"{share * 100:.{decimals}f}%").replace("-", _MINUS)
 
+    def signed(self, value: float) -> Markup:
+        """A change with its sign and two decimals: +10.95."""
+        sign = "+" if value > 0 else _MINUS if value < 0 else ""
+        return Markup('<bdi dir="ltr">{}{}</bdi>').format(sign, self.digits(f"{abs(value):,.2f}"))
+
     def hundredths(self, share: float) -> str:
         """0.4885 as 48.85: a share said with the word percent."""
         return self.digits(f"{share * 100:.2f}")
+
+    def range(self, low: float, high: float | None, *, is_share: bool) -> Markup:
+        """A threshold, or the two between which it lies: 75 to 80 percent."""
+        values = [low] if high is None or high == low else [low, high]
+        said = [self.trimmed(value * 100 if is_share else value) for value in values]
+        text = self.phrase("from_to", low=said[0], high=said[1]) if len(said) > 1 else isolated(said[0])
+        return self.phrase("percent", value=text) if is_share else text
+
+    def trimmed(self, value: float) -> str:
+        """A number with as many of two decimals as it needs."""
+        return self.digits(f"{value:,.2f}".rstrip("0").rstrip(".")).replace("-", _MINUS)
 
     def cell(self, cell: Cell, kind: str = "number") -> str:
         """A number, or the word for why there is none: suppressed, not provided, not applicable."""
         if cell.value is None or cell.status != "value":
             return self.label("value_status", cell.status)
-        if kind == "percent":
-            return self.percent(cell.value)
+        if kind in ("percent", "tenths"):
+            return self.percent(cell.value, 2 if kind == "percent" else 1)
         return self.number(cell.value, 2 if kind == "decimal" else 0)
 
-    def day(self, day: dt.date | None) -> str:
-        """A day of the Solar Hijri calendar in Persian, of the Gregorian in English."""
-        if day is None:
-            return "–"
-        written = jdatetime.date.fromgregorian(date=day).isoformat() if self.language == "fa" else day.isoformat()
-        return self.digits(written.replace("-", "/") if self.language == "fa" else written)
+    def fraction(self, numerator: float | None, denominator: float | None) -> Markup:
+        """12 of 40, from a passport; nothing where a figure has no two parts."""
+        if numerator is None or denominator is None:
+            return Markup("")
+        return self.phrase("of_whole", part=self.number(numerator), whole=self.number(denominator))
 
-    def moment(self, instant: dt.datetime) -> str:
+    def day(self, day: dt.date | None) -> Markup:
+        """A day of the Solar Hijri calendar in Persian, of the Gregorian in English; a dash for None."""
+        if day is None:
+            return Markup("–")
+        return Markup('<time datetime="{}" dir="ltr">{}</time>').format(
+            day.isoformat(), self._jalali(day) if self.language == "fa" else day.isoformat()
+        )
+
+    def _jalali(self, day: dt.date) -> str:
+        return self.digits(jdatetime.date.fromgregorian(date=day).isoformat().replace("-", "/"))
+
+    def moment(self, instant: dt.datetime) -> Markup:
         """An instant to the minute, in Tehran."""
         there = instant.astimezone(TEHRAN)
-        return f"{self.day(there.date())} {self.digits(f'{there:%H:%M}')}"
+        written = self._jalali(there.date()) if self.language == "fa" else there.date().isoformat()
+        return Markup('<time datetime="{}" dir="ltr">{} {}</time>').format(
+            instant.isoformat(timespec="minutes"), written, self.digits(f"{there:%H:%M}")
+        )
+
+
+def coded(code: str) -> Markup:
+    """A code, an id, a file's name: left to right in any text, and of no language."""
+    return Markup('<bdi dir="ltr" lang="zxx">{}</bdi>').format(code)
 
 
 def isolated(value: object) -> Markup:

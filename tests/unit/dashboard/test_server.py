@@ -58,6 +58,31 @@ def test_what_is_not_published_is_not_there(client, public, path):
     assert b"Traceback" not in body
 
 
+def test_what_is_not_there_is_said_on_the_versions_own_page_under_any_address(client, public):
+    assert b"There is no such page." in client.ask("/nothing")[2]
+    (public / "report" / "404.html").write_bytes(b"<h1>not here</h1>")
+    for path in ("/nothing", "/report/fa/agency/nobody.html", "/.report/v000001"):
+        status, headers, body = client.ask(path)
+        assert (status, body) == (404, b"<h1>not here</h1>")
+        assert headers["content-type"].startswith("text/html")
+    assert client.ask("/nothing", "HEAD")[::2] == (404, b"")
+
+
+def test_a_part_of_a_file_is_sent_where_it_is_asked_for_and_is_still_the_same_file(client, public):
+    (public / "table.csv").write_bytes(bytes(range(200)))
+    status, headers, whole = client.ask("/table.csv", "HEAD")
+    assert (status, headers["content-length"], headers["accept-ranges"], whole) == (200, "200", "bytes", b"")
+    status, part, body = client.ask("/table.csv", Range="bytes=10-19")
+    assert (status, body, part["content-range"]) == (206, bytes(range(10, 20)), "bytes 10-19/200")
+    assert part["etag"] == headers["etag"]
+    assert client.ask("/table.csv", Range="bytes=-5")[::2] == (206, bytes(range(195, 200)))
+    assert client.ask("/table.csv", Range="bytes=500-")[0] == 416
+    # A download that goes on after another version came begins anew: its first part was of the file before.
+    (public / "next").write_bytes(bytes(300))
+    (public / "next").replace(public / "table.csv")
+    assert client.ask("/table.csv", Range="bytes=10-19", If_Range=headers["etag"])[::2] == (200, bytes(300))
+
+
 def test_nothing_can_be_sent(client, public):
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert client.ask("/", method)[0] == 405

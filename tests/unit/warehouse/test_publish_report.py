@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,6 +29,7 @@ class Page(HTMLParser):
         self.rows: list[list[str]] = []
         self.links: list[str] = []
         self.fetches: list[str] = []
+        self.ids: list[str] = []
         self.html: dict[str, str | None] = {}
         self.source = path.read_text(encoding="utf-8")
         self.path = path
@@ -46,8 +48,10 @@ class Page(HTMLParser):
             self._in_cell = True
         if tag == "a":
             self.links.append(found["href"] or "")
+        if "id" in found:
+            self.ids.append(found["id"] or "")
         if tag in ("script", "img", "link", "iframe") or "src" in found:
-            self.fetches.append(tag)
+            self.fetches.append(found.get("src") or found.get("href") or tag)
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):
@@ -88,12 +92,12 @@ def test_the_front_page_says_the_newest_month_over_against_the_year_before(setti
     publish(settings, pages=write_pages, now=dt.datetime(2020, 5, 25, tzinfo=dt.UTC))
     front = report()
     assert (front.html["lang"], front.html["dir"]) == ("fa", "rtl")
-    assert "در فروردین ۱۳۹۹ ۱٬۵۰۰ کاربر فعال بوده است." in front.text
-    assert "نسبت به فروردین ۱۳۹۸ در هر روز ۵۰٫۰٪ بیشتر." in front.text
-    assert "در فروردین ۱۳۹۹ ۴٬۶۵۰ تراکنش پایان یافته است. روزانه ۱۵۰." in front.text
+    assert "در فروردین ۱۳۹۹، ۱٬۵۰۰ کاربر فعال بوده است." in front.text
+    assert "نسبت به فروردین ۱۳۹۸، ۵۰٫۰٪ بیشتر." in front.text
+    assert "در فروردین ۱۳۹۹، ۴٬۶۵۰ تراکنش پایان یافته است. میانگین روزانه: ۱۵۰." in front.text
     english = report("report/en/index.html")
     assert (english.html["lang"], english.html["dir"]) == ("en", "ltr")
-    assert "In Farvardin 1399 4,650 transactions were completed. 150 a day. 50.0% more a day" in english.text
+    assert "In Farvardin 1399 4,650 transactions were completed. On average 150 a day. 50.0% more a day" in english.text
 
 
 def test_what_has_no_number_has_a_word_and_never_a_zero(settings, build, report):
@@ -112,22 +116,60 @@ def test_a_name_is_text_whatever_it_looks_like(settings, build, report):
         assert "&lt;b&gt;Tax &amp; co&lt;/b&gt;" in report(name).source
 
 
-def test_every_link_leads_to_a_file_and_nothing_is_fetched(settings, build, report):
+def test_every_link_leads_to_a_file_or_a_place_on_its_page_and_every_fetch_stays_within_the_version(
+    settings, build, report
+):
     publish(settings, pages=write_pages)
     public = settings.published / "public"
-    pages = [public / "index.html", *(public / "report").resolve().rglob("*.html")]
-    assert len(pages) >= 2 * 6
-    for path in pages:
+    paths = [public / "index.html", *(public / "report").resolve().rglob("*.html")]
+    assert len(paths) >= 2 * 9
+    pages = {}
+    for path in paths:
         shown = path if path.name == "index.html" and path.parent == public else None
         # As a browser resolves it: below the folder that report/ points to, from where that link stands.
         address = shown or public / "report" / path.relative_to((public / "report").resolve())
-        page = Page(path)
-        assert page.fetches == []
+        pages[str(address.relative_to(public))] = Page(path)
+    for address, page in pages.items():
         assert len(page.source.encode()) < 200_000
-        for link in page.links:
-            if not link.startswith("#"):
-                target = _normal(address.parent.relative_to(public) / link)
-                assert (public / target).exists(), (address, link)
+        assert len(page.ids) == len(set(page.ids)), address
+        assert all(fetched.partition("report/")[2].startswith("assets/") for fetched in page.fetches), address
+        for link in (*page.links, *page.fetches):
+            name, _, place = link.partition("#")
+            # The page for what is not there is shown under any address: it begins at the root.
+            target = str(_normal(Path(address).parent / name) if name[:1] != "/" else name.strip("/") or "index.html")
+            target = target if name else address
+            assert (public / target).exists(), (address, link)
+            assert not place or place in pages[target].ids, (address, link)
+
+
+def test_behind_every_headline_stands_its_passport_and_behind_every_column_its_definition(settings, build, report):
+    publish(settings, pages=write_pages, now=dt.datetime(2020, 5, 25, tzinfo=dt.UTC))
+    front = report("report/en/index.html")
+    assert "monthly_transactions.completed · national:IR · 1399-01 · all" in front.text
+    assert "Numerator and denominator4,650; a count, with no denominator" in front.text
+    assert "../../report/en/passports.html#completed" in front.links
+    figures = json.loads((settings.published / "public/report/data/agency/tax.json").read_text())
+    hidden, told = (
+        next(row for row in figures["months"] if (row["month"], row["channel"]) == ("1399-01", channel))
+        for channel in ("all", "portal")
+    )
+    assert hidden["completed"] == {"value": None, "status": "suppressed"}
+    assert (told["declared"]["value"], told["declared"]["passport"]["numerator"]) == (12, 12)
+
+
+def test_a_name_in_the_other_language_is_marked_as_such(settings, build, report):
+    build.run(
+        "INSERT INTO dim_scope (scope, scope_id, scope_key, parent_key, name_fa, name_en) VALUES "
+        "('agency', 'post', 'agency:post', 'national:IR', 'پست', NULL), "
+        "('agency', 'water', 'agency:water', 'national:IR', NULL, NULL)"
+    )
+    for agency in ("post", "water"):
+        build.put("monthly_users", "1399-01", scope="agency", scope_id=agency, active_users=20)
+    publish(settings, pages=write_pages)
+    agencies = report("report/en/agencies.html").source
+    assert '<span lang="fa" dir="rtl">پست</span>' in agencies
+    assert '<bdi dir="ltr" lang="zxx">water</bdi>' in agencies
+    assert "پست" in report("report/fa/agencies.html").text
 
 
 def _normal(path: Path) -> Path:
