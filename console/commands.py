@@ -22,6 +22,7 @@ MODULES = (
     "console.publishing",
     "console.dashboard",
     "console.months",
+    "console.keys",
     "console.demo",
     "console.provenance",
     "console.inspect",

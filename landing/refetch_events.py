@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.event import OFFLINE
 from contracts.failpoints import failpoint
-from contracts.keys import read_key
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics
@@ -25,6 +24,7 @@ from landing.incarnations import reader
 from landing.lost_files import FileLog, NotTheSame, Retained, chosen, name_again, partition_of
 from landing.places import Place, places, places_in
 from landing.plan import place
+from landing.rekeying import keys_for
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.landing_log import DataFile, LandedCommit, next_offsets, write_file
 from warehouse.quarantine_states import TABLE as DECISIONS
@@ -39,7 +39,7 @@ class EventsMaker:
         self._log = logs["events"]
         self._events = self._log.snapshot
         self._landed = next_offsets(self._events)
-        self._key = read_key(settings.platform_key_file)
+        self._keys = keys_for(settings, self._events, logs["quarantine"].snapshot)
         self._retained = Retained(settings, self._landed, self._log.landings)
 
     def make_again(self, path: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class EventsMaker:
         topics = self._retained.topics(ranges, self._landed)
         self._retained.require_from_start(ranges)
         connection = unspilling_connection()
-        decoder = Decoder(connection, topics, OFFLINE, self._key)
+        decoder = Decoder(connection, topics, OFFLINE, self._keys)
         with reader(self._settings.kafka(), ranges, self._landed) as reading:
             for chunk in reading.chunks():
                 some = chunk if wanted is None else chosen(chunk, wanted, within=True)
