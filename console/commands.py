@@ -23,6 +23,7 @@ MODULES = (
     "console.dashboard",
     "console.months",
     "console.keys",
+    "console.erasure",
     "console.demo",
     "console.provenance",
     "console.inspect",

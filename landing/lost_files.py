@@ -14,6 +14,7 @@ from landing.incarnations import cut_below, in_lake, shifts_of
 from landing.places import Place
 from landing.plan import make_plan, place
 from warehouse.connection import memory_connection, view_files
+from warehouse.erasures import erased_rows
 from warehouse.lake import Snapshot
 from warehouse.lake_damage import damage
 from warehouse.landing_log import DataFile, LandedCommit, commit, live_files, local_folder, write_file
@@ -36,6 +37,7 @@ class FileLog:
         self.live = live_files(snapshot)
         self.landings = landings
         self.writers = {str(file["path"]): one for one in landings for file in one.files}
+        self.erased = erased_rows(landings)
         self.noted = {str(file["path"]): file for one in landings for file in one.files}
 
     def damaged(self) -> list[str]:

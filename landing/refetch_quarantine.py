@@ -36,6 +36,8 @@ from landing.plan import place
 from landing.quarantine import as_table
 from landing.rekeying import keys_for
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import erased_places
+from warehouse.lake import Lake
 from warehouse.landing_log import DataFile, LandedCommit, marks, next_offsets, offsets_of, write_file
 from warehouse.quarantine_states import TABLE as DECISIONS
 
@@ -237,7 +239,8 @@ class QuarantineMaker:
         )
         surely = places_in(connection, "decided", ranges) | places_in(connection, "replayed", ranges)
         left = places_in(connection, "still_there", ranges)
-        return left | (places_in(connection, "landed_rows", ranges) - surely), surely - left
+        gone = erased_places(Lake(self._settings), self._events.landings)
+        return left | gone | (places_in(connection, "landed_rows", ranges) - surely), surely - left - gone
 
     def _accepted(self, connection: Connection) -> list[tuple[Any, ...]]:
         """What today's contract accepts, with the lake's own row of the same event where there is one."""
