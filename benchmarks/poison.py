@@ -129,11 +129,12 @@ def judged(name: str) -> "dict[str, object]":
     from landing.consumer import Chunk
     from landing.decode import Decoder
     from landing.quarantine import as_table
+    from landing.rekeying import LandingKeys
 
     values, headers = zip(*stream("bench", JUDGED, 1, 0.5 if name else 0.0, [name] if name else []), strict=True)
     known = Known({f"svc-{number}": None for number in range(SERVICES)}, PLACES, KEY_IDS)
     connection = unspilling_connection()
-    decoder = Decoder(connection, [Topic("bench", "bench", "", 1, (0,))], known, b"k" * 32)
+    decoder = Decoder(connection, [Topic("bench", "bench", "", 1, (0,))], known, LandingKeys.of(b"k" * 32))
     begun = time.process_time()
     decoder.add(
         Chunk(

@@ -23,6 +23,8 @@ MODULES = (
     "console.publishing",
     "console.dashboard",
     "console.months",
+    "console.keys",
+    "console.erasure",
     "console.demo",
     "console.provenance",
     "console.monitoring",

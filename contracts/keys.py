@@ -1,9 +1,9 @@
 """Secrets in files: how they are made, written and read.
 
-The two keys of the platform are 32 random bytes, kept as 64 hexadecimal digits in a file of mode 0600
-inside a folder of mode 0700. The *transport key* is shared by the agencies of one counting domain and
-turns a person's id into a ``user_key``; the *platform key* is landing's alone and turns a ``user_key``
-into a ``pid``. Passwords for Kafka are written by the same two functions.
+A key is 32 random bytes, kept as 64 hexadecimal digits in a file of mode 0600 inside a folder of mode
+0700. The *transport key* is shared by the agencies of one counting domain and turns a person's id into a
+``user_key``; the *platform key* is landing's alone and turns a ``user_key`` into a ``pid``: it has a line
+more after each rotation (contracts.platform_key). Passwords for Kafka are written by the same two functions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def create_keys(settings: Settings) -> list[Path]:
             raise UsageError(f"{variable} names a file that is not there: {path}")
         if keep_secret(path, lambda: secrets.token_hex(KEY_BYTES)):
             made.append(path)
-        read_key(path)
+        (read_keys if path == settings.platform_key_file else read_key)(path)
     # The id is no secret, but it belongs to its key: same folder, same life.
     if settings.values["MIZAN_TRANSPORT_KEY_FILE"] is None and keep_secret(
         _key_id_file(settings), lambda: FIRST_KEY_ID
@@ -54,13 +54,23 @@ def read_key(path: Path) -> bytes:
     Raises UsageError where the file is missing, a link, readable by anyone but its owner, owned by
     somebody else, or does not hold exactly 64 hexadecimal digits. The message never quotes the content.
     """
+    return _key_of_text(path, read_secret(path))
+
+
+def read_keys(path: Path) -> tuple[bytes, ...]:
+    """The keys of a file that holds one a line, the oldest first; at least one. UsageError as ``read_key``."""
+    return tuple(_key_of_text(path, line) for line in read_secret(path).split("\n"))
+
+
+def _key_of_text(path: Path, text: str) -> bytes:
+    """The 32 bytes that ``text`` of the file ``path`` stands for; UsageError, without the text, where it is no key."""
     try:
-        text = bytes.fromhex(read_secret(path))
+        key = bytes.fromhex(text)
     except ValueError as error:
         raise UsageError(f"{path} does not hold a key: {2 * KEY_BYTES} hexadecimal digits are expected") from error
-    if len(text) != KEY_BYTES:
-        raise UsageError(f"{path} holds {len(text)} bytes; a key has {KEY_BYTES}")
-    return text
+    if len(key) != KEY_BYTES:
+        raise UsageError(f"{path} holds {len(key)} bytes; a key has {KEY_BYTES}")
+    return key
 
 
 def current_key_id(settings: Settings) -> str:
@@ -111,6 +121,7 @@ def write_secret(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
 
 
 def keep_secret(path: Path, make: Callable[[], str]) -> bool:
@@ -128,6 +139,7 @@ def keep_secret(path: Path, make: Callable[[], str]) -> bool:
         return False
     finally:
         draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
     return True
 
 
@@ -138,6 +150,15 @@ def secret_folder(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot make the folder {path}: {error.strerror}") from error
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """What a name stands for survives a power cut only once its folder is on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _draft(path: Path, text: str) -> Path:

@@ -84,6 +84,14 @@ def lake_tables() -> Mapping[str, Mapping[str, str]]:
                 "decided_by": "VARCHAR",  # replay, or the operator's name
                 "note": "VARCHAR",
             },
+            # One row: where Kafka may still hold a record of an erased person. Gone when Kafka cannot hold it any more.
+            "erased_records": {
+                "erasure_id": "VARCHAR",
+                "topic": "VARCHAR",
+                "partition": "INTEGER",
+                "offset": "BIGINT",
+                "kept_until": "TIMESTAMPTZ",
+            },
             # One row: one decision on one agency's part of one landed batch. The latest decision counts.
             "verdicts": {
                 "batch_id": "VARCHAR",

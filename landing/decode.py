@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,13 +16,14 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
-from contracts.identity import pid_maker
 from contracts.lake_tables import data_columns
+from contracts.platform_key import PAYLOAD_DIGEST, QUARANTINE_DIGEST, subkey
 from landing.cluster import Topic
 from landing.codes import make_codes
 from landing.consumer import Chunk
 from landing.decode_sql import digest_content, good_rows_query
 from landing.members import Members, all_members, members_in, some_of
+from landing.rekeying import LandingKeys, digest_links, rekeyed_sql
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
@@ -82,14 +82,17 @@ class Rejected(NamedTuple):
 class Decoder:
     """Decodes a batch of chunks of the given topics into the view ``landed`` of ``connection``."""
 
-    def __init__(self, connection: Connection, topics: Sequence[Topic], known: Known, platform_key: bytes) -> None:
+    def __init__(self, connection: Connection, topics: Sequence[Topic], known: Known, keys: LandingKeys) -> None:
         self._connection = connection
         self._topics = {topic.name: number for number, topic in enumerate(topics)}
         self._agencies = [topic.agency_id for topic in topics]
         self._known = known
-        self._pid = pid_maker(platform_key)
-        connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
-        self._raw_key = subkey(platform_key, "quarantine digest")
+        self.keys = keys
+        self._pid = keys.events.pid_maker()
+        content_key = subkey(keys.events.links[0], PAYLOAD_DIGEST)
+        connection.execute("SET VARIABLE content_key = $key", {"key": content_key.hex()})
+        self._later_links = digest_links(connection, keys.events)
+        self._raw_key = subkey(keys.quarantine.links[0], QUARANTINE_DIGEST)
         self._pids: dict[str, bytes] = {}
         self.sampled, self.fewest = SAMPLED, FEWEST
         self._codes = make_codes(connection, known)
@@ -228,7 +231,7 @@ class Decoder:
             rejection.reason_code,
             rejection.stage,
             rejection.detail,
-            hmac.digest(self._raw_key, value or b"", "sha256")[:16],
+            self.keys.quarantine.digest(QUARANTINE_DIGEST, hmac.digest(self._raw_key, value or b"", "sha256")[:16]),
             len(value or b""),
             rejection.excerpt,
         )
@@ -298,19 +301,17 @@ class Decoder:
         rows, *values = self._connection.sql(f"SELECT count(*), {counted} FROM decoded").fetchall()[0]  # noqa: S608
         whole = {name for name, count in zip(sorted(data), values, strict=True) if count == rows}
         content = digest_content(data, whole).replace('"pid"', 'decoded."pid"')
+        digest = f"unhex(substr(sha256(concat(getvariable('content_key'), {content})), 1, 32))"
+        for link in self._later_links:
+            digest = rekeyed_sql(digest, link)
         self._connection.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW landed AS
             SELECT decoded.rowid AS r, {listed}, pids.pid AS pid,
-                unhex(substr(sha256(concat(getvariable('content_key'), {content})), 1, 32)) AS payload_digest
+                {digest} AS payload_digest
             FROM decoded LEFT JOIN pids ON pids.user_key = decoded.pid
             """  # noqa: S608 our own column names
         )
-
-
-def subkey(platform_key: bytes, purpose: str) -> bytes:
-    """A key of its own for each purpose, so that no two uses of the platform key can be matched."""
-    return hmac.digest(platform_key, b"v1|" + purpose.encode("ascii"), hashlib.sha256)
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from typing import Any
 from contracts.errors import Fenced, Halted, MizanError
 from contracts.event import Known
 from contracts.failpoints import failpoint
-from contracts.keys import read_key
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.bounds import Bounds, bounds_of
@@ -28,6 +27,7 @@ from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
 from landing.plan import Halt, Plan, make_plan, place
 from landing.quarantine import as_table, recorded, security
+from landing.rekeying import key_note, keys_for
 from warehouse.connection import OUT_OF_MEMORY, Connection
 from warehouse.lake import Lake, Snapshot
 from warehouse.lake_damage import check_small_tables
@@ -103,7 +103,6 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     forbid_core_dumps()
     begun = time.monotonic()
     landed = Landed()
-    key = read_key(settings.platform_key_file)
     lake = Lake(settings)
     for name in ("events", "quarantine"):
         table = open_table(lake, name)
@@ -121,7 +120,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
             before = landed.offsets
             landed.halts.clear()
             try:
-                _pass(settings, lake, cluster, known, key, bounds, landed)
+                _pass(settings, lake, cluster, known, bounds, landed)
             except PlanOutdated:
                 continue
             except OUT_OF_MEMORY:
@@ -138,10 +137,9 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     return landed
 
 
-def _pass(
-    settings: Settings, lake: Lake, cluster: Cluster, known: Known, key: bytes, bounds: Bounds, landed: Landed
-) -> None:
+def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, bounds: Bounds, landed: Landed) -> None:
     batch = _Batch(lake, cluster)
+    keys = keys_for(settings, batch.events, batch.quarantine)
     plan = make_plan(cluster, next_offsets(batch.events))
     failpoint("plan")
     landed.halts.extend(plan.halts)
@@ -151,7 +149,7 @@ def _pass(
     most = min(bounds.records, settings.land_cap)
     opened = contextlib.closing(unspilling_connection(settings.land_memory_mb))
     with opened as connection, plan.reader(settings.kafka(), most) as reader:
-        decoder = Decoder(connection, plan.topics, known, key)
+        decoder = Decoder(connection, plan.topics, known, keys)
         batch.begin(connection, plan, {partition: start for partition, (start, _) in plan.ranges.items()})
         for chunk in reader.chunks():
             failpoint("read")
@@ -212,6 +210,8 @@ class _Batch:
         for partition in touched:
             if (next_offset(self.events, place(*partition)) or 0) != self._starts[partition]:
                 raise Fenced(f"{place(*partition)} was landed by another writer", hint="run it again: it plans anew")
+        if keys_for(self._lake.settings, self.events, self.quarantine) != decoder.keys:
+            raise Fenced("the platform key was rotated meanwhile", hint="run it again: it plans anew")
         self._refuse_other_topics(plan, touched)
         self._rejected = decoder.decode()
         failpoint("decode")
@@ -226,7 +226,7 @@ class _Batch:
         offsets = {place(*partition): end for partition, end in touched.items()}
         offsets |= {topic: bits[topic] for topic, _ in touched} | plan.epoch_marks(touched)
         said = {"kind": "land", "batch_id": batch_id, "validator_version": VALIDATOR_VERSION, "security": metrics}
-        self._commit_quarantine(connection, batch_id, landed_at, offsets, said)
+        self._commit_quarantine(connection, decoder, batch_id, landed_at, offsets, said)
         agencies = agencies_of(connection)
         file = write_file(connection, event_rows(batch_id, landed_at), self.events, f"{batch_id}.parquet", RANGED)
         failpoint("events.file")
@@ -234,7 +234,7 @@ class _Batch:
         version = commit(
             self.events,
             [file] if file else [],
-            marks(offsets),
+            marks(offsets) | key_note(self.events, decoder.keys.events),
             {**said, "landed_at": landed_at.isoformat(), "partitions": as_said(parts), "agencies": agencies},
         )
         failpoint("events.post_commit")
@@ -262,6 +262,7 @@ class _Batch:
     def _commit_quarantine(
         self,
         connection: Connection,
+        decoder: Decoder,
         batch_id: str,
         landed_at: dt.datetime,
         offsets: dict[str, int],
@@ -282,7 +283,8 @@ class _Batch:
         failpoint("quarantine.pre_commit")
         # A died run may have recorded verdicts further on: the mark never goes back.
         ahead = {name: max(end, self._quarantine_next.get(name, 0)) for name, end in offsets.items() if "/" in name}
-        commit(self.quarantine, [file] if file else [], marks({**offsets, **ahead}), said)
+        noted = key_note(self.quarantine, decoder.keys.quarantine)
+        commit(self.quarantine, [file] if file else [], marks({**offsets, **ahead}) | noted, said)
         failpoint("quarantine.post_commit")
 
     def _reread(self, offsets: dict[str, int]) -> None:

@@ -14,9 +14,11 @@ from landing.incarnations import cut_below, in_lake, shifts_of
 from landing.places import Place
 from landing.plan import make_plan, place
 from warehouse.connection import memory_connection, view_files
+from warehouse.erasures import erased_rows
 from warehouse.lake import Snapshot
 from warehouse.lake_damage import damage
 from warehouse.landing_log import DataFile, LandedCommit, commit, live_files, local_folder, write_file
+from warehouse.rewriting import rewritten_at
 
 KIND = "refetch"
 
@@ -35,6 +37,7 @@ class FileLog:
         self.live = live_files(snapshot)
         self.landings = landings
         self.writers = {str(file["path"]): one for one in landings for file in one.files}
+        self.erased = erased_rows(landings)
         self.noted = {str(file["path"]): file for one in landings for file in one.files}
 
     def damaged(self) -> list[str]:
@@ -56,6 +59,10 @@ class FileLog:
         writer = self.writers[path]
         if not writer.removed:
             return [writer]
+        # A rewriting puts one file in the place of each.
+        source = writer.said.get("sources", {}).get(path)
+        if source is not None:
+            return self.origins(source)
         batches = writer.said.get("batches")
         found = {one.version: one for old in writer.removed for one in self.origins(old)}
         # Of a file that was made again in parts, each part holds one batch.
@@ -69,6 +76,8 @@ class FileLog:
 
     def copy_of(self, settings: Settings, origin: LandedCommit, ranged: Sequence[str]) -> DataFile | None:
         """A batch's rows from the file it landed in, where a compaction left that behind and it is whole."""
+        if origin.version < rewritten_at(self.landings):
+            return None  # its rows are under an older key, or those of persons who were erased are among them
         for file in origin.files:
             if self.live.get(file["path"]) is None and self.is_whole(file["path"]):
                 columns = dict(self.snapshot.columns)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.event import OFFLINE
 from contracts.failpoints import failpoint
-from contracts.keys import read_key
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics
@@ -25,7 +24,10 @@ from landing.incarnations import reader
 from landing.lost_files import FileLog, NotTheSame, Retained, chosen, name_again, partition_of
 from landing.places import Place, places, places_in
 from landing.plan import place
+from landing.rekeying import keys_for
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import erased_places
+from warehouse.lake import Lake
 from warehouse.landing_log import DataFile, LandedCommit, next_offsets, write_file
 from warehouse.quarantine_states import TABLE as DECISIONS
 
@@ -39,7 +41,7 @@ class EventsMaker:
         self._log = logs["events"]
         self._events = self._log.snapshot
         self._landed = next_offsets(self._events)
-        self._key = read_key(settings.platform_key_file)
+        self._keys = keys_for(settings, self._events, logs["quarantine"].snapshot)
         self._retained = Retained(settings, self._landed, self._log.landings)
 
     def make_again(self, path: str) -> tuple[str, ...]:
@@ -56,10 +58,11 @@ class EventsMaker:
         if not origin.files:
             return None
         wanted, ranges, skip = self._wanted(origin)
+        skip |= erased_places(Lake(self._settings), self._log.landings)
         topics = self._retained.topics(ranges, self._landed)
         self._retained.require_from_start(ranges)
         connection = unspilling_connection()
-        decoder = Decoder(connection, topics, OFFLINE, self._key)
+        decoder = Decoder(connection, topics, OFFLINE, self._keys)
         with reader(self._settings.kafka(), ranges, self._landed) as reading:
             for chunk in reading.chunks():
                 some = chunk if wanted is None else chosen(chunk, wanted, within=True)
@@ -71,7 +74,7 @@ class EventsMaker:
         failpoint("refetch.read")
         decoder.decode()
         _take_out_repeats(connection, [*self._log.whole(), *(str(self._log.folder / file.path) for file in made)])
-        _compare(connection, topics, origin)
+        _compare(connection, topics, origin, self._log.erased)
         name_topics(connection, topics)
         version = str(origin.said["validator_version"]).partition("+")[0]
         rows = event_rows(origin.batch_id, dt.datetime.fromisoformat(str(origin.said["landed_at"])))
@@ -131,16 +134,18 @@ def _take_out_repeats(connection: Connection, files: Sequence[str]) -> None:
     """)
 
 
-def _compare(connection: Connection, topics: Sequence[Topic], origin: LandedCommit) -> None:
-    """Raise NotTheSame where the rows are not in number and time what the commit says."""
+def _compare(
+    connection: Connection, topics: Sequence[Topic], origin: LandedCommit, erased: Mapping[tuple[str, str], int]
+) -> None:
+    """Raise NotTheSame where the rows are not in number and time what the commit says, less what was erased since."""
     counted = connection.sql("SELECT t, p, count(*) FROM decoded GROUP BY t, p").fetchall()
     found = {place(topics[t].name, p): count for t, p, count in counted}
     said = {name: part.rows for name, part in origin.partitions.items() if part.rows}
     said = said or {str(name): int(count) for name, count in origin.said.get("replayed", {}).items()}
+    gone = {name: erased.get((origin.batch_id, name), 0) for name in said}
     for name in sorted(found.keys() | said.keys()):
-        if found.get(name, 0) != said.get(name, 0):
-            raise NotTheSame(
-                f"{name} gives {found.get(name, 0)} rows of batch {origin.batch_id}, not {said.get(name, 0)}"
-            )
-    if agencies_of(connection) != origin.said["agencies"]:
+        expected = said.get(name, 0) - gone.get(name, 0)
+        if found.get(name, 0) != expected:
+            raise NotTheSame(f"{name} gives {found.get(name, 0)} rows of batch {origin.batch_id}, not {expected}")
+    if not any(gone.values()) and agencies_of(connection) != origin.said["agencies"]:
         raise NotTheSame(f"the rows of batch {origin.batch_id} are not those of its commit")

@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE
 from contracts.failpoints import failpoint
-from contracts.keys import read_key
 from contracts.lake_tables import lake_tables
 from contracts.reasons import reasons
 from contracts.settings import Settings
@@ -35,7 +34,10 @@ from landing.lost_files import FileLog, NotTheSame, Retained, batch_instant, cho
 from landing.places import Place, places_in
 from landing.plan import place
 from landing.quarantine import as_table
+from landing.rekeying import keys_for
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import erased_places
+from warehouse.lake import Lake
 from warehouse.landing_log import DataFile, LandedCommit, marks, next_offsets, offsets_of, write_file
 from warehouse.quarantine_states import TABLE as DECISIONS
 
@@ -78,7 +80,7 @@ class QuarantineMaker:
         self._decided = logs.get(DECISIONS)
         self._landed = next_offsets(self._events.snapshot)
         self._aside_next = next_offsets(self._log.snapshot)
-        self._key = read_key(settings.platform_key_file)
+        self._keys = keys_for(settings, self._events.snapshot, self._log.snapshot)
         self._retained = Retained(settings, self._landed, self._events.landings)
         self._versions = {one.batch_id: one.version for one in self._events.landings if one.batch_id}
         self._rows_lost = {one.version for one in self._events.lost()}
@@ -189,7 +191,7 @@ class QuarantineMaker:
 
         connection = unspilling_connection()
         accounted, surely = self._recorded(connection, ranges)
-        decoder = Decoder(connection, topics, known_to_catalogue(self._settings), self._key)
+        decoder = Decoder(connection, topics, known_to_catalogue(self._settings), self._keys)
         with reader(self._settings.kafka(), ranges, self._landed) as reading:
             for chunk in reading.chunks():
                 some = chosen(chunk, accounted, within=False)
@@ -237,7 +239,8 @@ class QuarantineMaker:
         )
         surely = places_in(connection, "decided", ranges) | places_in(connection, "replayed", ranges)
         left = places_in(connection, "still_there", ranges)
-        return left | (places_in(connection, "landed_rows", ranges) - surely), surely - left
+        gone = erased_places(Lake(self._settings), self._events.landings)
+        return left | gone | (places_in(connection, "landed_rows", ranges) - surely), surely - left - gone
 
     def _accepted(self, connection: Connection) -> list[tuple[Any, ...]]:
         """What today's contract accepts, with the lake's own row of the same event where there is one."""

@@ -16,19 +16,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.errors import Fenced
 from contracts.event import Known
 from contracts.failpoints import failpoint
-from contracts.keys import read_key
+from contracts.platform_key import QUARANTINE_DIGEST, subkey
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.cluster import Cluster, Topic
 from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.consumer import Chunk, Partition
 from landing.decisions import Place, decide, finish, open_records, replay_marks
-from landing.decode import VALIDATOR_VERSION, Decoder, Rejected, subkey
+from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
 from landing.incarnations import in_lake, reader, shifts_of
 from landing.plan import place
+from landing.rekeying import LandingKeys, key_note, keys_for
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, marks, next_offsets, open_table, write_file
 from warehouse.quarantine_states import TABLE
@@ -96,7 +98,6 @@ def replay(
     """
     forbid_core_dumps()
     begun = time.monotonic()
-    key = read_key(settings.platform_key_file)
     lake = Lake(settings)
     done = Replayed(finished=finish(settings))
     if known is None:
@@ -108,7 +109,8 @@ def replay(
     while True:
         # Events before decisions: an event that another replay commits in between is then refused by the log, and
         # one that it committed earlier has its decision, or is found by its offset.
-        events, decided = open_table(lake, "events"), open_table(lake, TABLE)
+        events, decided, quarantine = (open_table(lake, name) for name in ("events", TABLE, "quarantine"))
+        keys = keys_for(settings, events, quarantine)
         done.lake_version = events.version
         landed = next_offsets(events)
         found = open_records(
@@ -116,9 +118,11 @@ def replay(
         )
         if not found:
             break
+        if keys_for(settings, events, open_table(lake, "quarantine")) != keys:
+            raise Fenced("the platform key was rotated meanwhile", hint="run it again")
         after = next(reversed(found))
         told = {at: _Told(*rest) for at, rest in found.items()}
-        _Batch(settings, cluster, known, key, events, decided, landed).replay(told, done)
+        _Batch(settings, cluster, known, keys, events, decided, landed).replay(told, done)
     if done.records or done.finished:
         _note_outcome(lake, done, time.monotonic() - begun)
     return done
@@ -132,7 +136,7 @@ class _Batch:
         settings: Settings,
         cluster: Cluster,
         known: Known,
-        key: bytes,
+        keys: LandingKeys,
         events: Snapshot,
         decided: Snapshot,
         landed: Mapping[str, int],
@@ -140,11 +144,11 @@ class _Batch:
         self._settings = settings
         self._cluster = cluster
         self._known = known
-        self._key = key
+        self._keys = keys
         self._events = events
         self._decided = decided
         self._landed = landed
-        self._digest_key = subkey(key, "quarantine digest")
+        self._digest_key = subkey(keys.quarantine.links[0], QUARANTINE_DIGEST)
 
     def replay(self, told: Mapping[Place, _Told], done: Replayed) -> None:
         """Read, judge and commit. Raises Fenced."""
@@ -163,7 +167,7 @@ class _Batch:
         failpoint("replay.read")
         named = [topics[name] for name in sorted({at[0] for at in read})]
         connection = unspilling_connection()
-        decoder = Decoder(connection, named, self._known, self._key)
+        decoder = Decoder(connection, named, self._known, self._keys)
         for chunk in chunks:
             decoder.add(chunk)
         refused = decoder.decode()
@@ -185,6 +189,7 @@ class _Batch:
                 {
                     **replay_marks(self._events, accepted),
                     **marks({name: self._landed[name] for name, _, _ in accepted}),
+                    **key_note(self._events, self._keys.events),
                 },
                 {
                     "kind": "replay",
@@ -230,12 +235,16 @@ class _Batch:
                     if wanted:
                         yield wanted
 
+    def _digest(self, value: bytes | None) -> bytes:
+        first = hmac.digest(self._digest_key, value or b"", "sha256")[:16]
+        return self._keys.quarantine.digest(QUARANTINE_DIGEST, first)
+
     def _only(self, chunk: Chunk, told: Mapping[Place, _Told]) -> Chunk:
         kept = Chunk()
         for i, at in enumerate(zip(chunk.topics, chunk.partitions, chunk.offsets, strict=True)):
             value = chunk.values[i]
             record = told.get(at)
-            if record is None or hmac.digest(self._digest_key, value or b"", "sha256")[:16] != record.digest:
+            if record is None or self._digest(value) != record.digest:
                 continue
             kept.topics.append(at[0])
             kept.partitions.append(at[1])

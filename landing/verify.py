@@ -18,6 +18,7 @@ from landing.plan import make_plan, place
 from landing.refetch import refetch as make_again
 from landing.verify_replays import finish_replays, replay_problems, replayed_rows, states, take_out_replayed
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import erased_by, erased_rows, tombstone_problems
 from warehouse.lake import Lake, Snapshot
 from warehouse.lake_damage import damage
 from warehouse.lake_versions import REASON as WENT_BACK
@@ -115,8 +116,12 @@ def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Pro
         _view(connection, events, quarantine)
         _check_counts(proof, connection, landings, ends)
         _check_unique(proof, connection, landings)
-        for kind, where, hint in replay_problems(connection, landings, decided):
+        for kind, where, hint in (
+            *replay_problems(connection, landings, decided, erased_rows(landings)),
+            *tombstone_problems(settings, landings),
+        ):
             proof.add(kind, where, hint)
+        proof.checked["erased"] = sum(erased_rows(landings).values())
         proof.checked |= states(connection, quarantine, decisions(lake))
         if deep:
             _read_back(proof, connection, events, quarantine)
@@ -189,7 +194,7 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         if commit.removed:
             replaced |= set(commit.removed)
             gone = sum(int(noted[path][0]["rows"]) for path in commit.removed if path in noted)
-            kept = sum(int(file["rows"]) for file in commit.files)
+            kept = sum(int(file["rows"]) for file in commit.files) + erased_by(commit)
             if gone != kept or not noted.keys() >= set(commit.removed):
                 proof.add("compaction", f"{snapshot.name} version {commit.version}", f"{gone} rows became {kept}")
     for path, (file, commit) in noted.items():
@@ -232,12 +237,13 @@ def _check_counts(proof: Proof, connection: Connection, landings: list[LandedCom
         """).fetchall()
     }
     quarantined: dict[str, int] = {}
+    erased = erased_rows(landings)
     for commit in landings:
         for name, part in commit.partitions.items():
-            where = f"{name} batch {commit.batch_id}"
+            where, gone = f"{name} batch {commit.batch_id}", erased.get((commit.batch_id, name), 0)
             rows, first, last = counted.pop((commit.batch_id, name), (0, part.start, part.start))
-            if rows != part.rows:
-                proof.add("counts", where, f"{rows} rows in the files, {part.rows} in the commit")
+            if rows + gone != part.rows:
+                proof.add("counts", where, f"{rows} rows in the files and {gone} erased, {part.rows} in the commit")
             elif rows and not part.start <= first <= last < part.end:
                 proof.add("counts", where, f"rows at {first}-{last} outside the range {part.start}-{part.end - 1}")
             quarantined[name] = quarantined.get(name, 0) + part.quarantined

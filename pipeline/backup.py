@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import BadInput, Halted, MizanError, UsageError
 from contracts.failpoints import failpoint
-from contracts.keys import keep_secret, key_fingerprint, read_key, read_secret, secret_folder
+from contracts.keys import keep_secret, read_secret, secret_folder, write_secret
+from contracts.platform_key import is_older_copy, read_platform_key
 from contracts.settings import Settings
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile
 
@@ -84,13 +85,12 @@ def backup(
         failpoint("backup.parts")
         copying.lake(pinned)
         failpoint("backup.lake")
-        key = settings.platform_key_file
         manifest = BackupManifest(
             made_at=(now or dt.datetime.now(dt.UTC)).strftime("%Y%m%dT%H%M%S%fZ"),
             versions=pinned.versions,
             next_offsets=pinned.next_offsets,
             published=published,
-            platform_key=key_fingerprint(read_key(key)) if key.exists() else None,
+            platform_key=_platform_key(settings, pinned),
             folders=copying.folders,
             links=copying.links,
             files=tuple(copying.files),
@@ -122,10 +122,17 @@ def configured_keys(settings: Settings) -> dict[str, Path]:
 
 
 def put_key(source: Path, target: Path, text: str, hint: str) -> bool:
-    """Write a key where none is (0600), True; False where it is there already. UsageError where another key is."""
+    """Write a key where none is (0600), True; False where it is there already. UsageError where another key is.
+
+    A platform key that was rotated takes the place of its older copy; an older copy never takes the newer one's.
+    """
     if keep_secret(target, lambda: text):
         return True
-    if read_secret(target) != text:
+    there = read_secret(target)
+    if is_older_copy(there, text):
+        write_secret(target, text)
+        return True
+    if there != text and not is_older_copy(text, there):
         raise UsageError(f"{target} is another key than {source}", hint=hint)
     return False
 
@@ -136,6 +143,23 @@ def copy_keys(settings: Settings, target: Path) -> Iterator[Path]:
         text = read_secret(source) if source.suffix != ".pub" else source.read_text(encoding="ascii").strip()
         if put_key(source, target / name, text, "name an empty folder for the keys"):
             yield target / name
+
+
+def _platform_key(settings: Settings, pinned: PinnedLake) -> str | None:
+    """The fingerprint of the key that the copied rows are under, where the key is at hand."""
+    from warehouse.lake import Lake
+    from warehouse.rewriting import key_mark
+
+    if not settings.platform_key_file.exists():
+        return None
+    chain, lake = read_platform_key(settings.platform_key_file), Lake(settings)
+    # While a rotation is under way the quarantine is ahead; a file that has its key has that of the events too.
+    for name in ("quarantine", "events"):
+        mark = key_mark(lake.open(name, version=pinned.versions[name])) if name in pinned.versions else None
+        found = None if mark is None else chain.as_marked(mark)
+        if found is not None:
+            return found.fingerprint
+    return chain.fingerprint
 
 
 def _check_apart(settings: Settings, folder: Path, keys_folder: Path | None) -> None:

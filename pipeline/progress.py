@@ -29,7 +29,7 @@ def landed_state(settings: Settings) -> State:
 
 
 def counted_state(settings: Settings) -> State:
-    """What published numbers rest on: verdicts, closings, losses, catalogue, and the day, because months grow old.
+    """What published numbers rest on: verdicts, closings, losses, erasures, catalogue, and the day: months grow old.
 
     Decisions on rejected records too: agency_status counts the open ones, and a drop, or a replay that finds nothing
     but duplicates, brings no batch and so no verdict that would tell.
@@ -39,18 +39,20 @@ def counted_state(settings: Settings) -> State:
     from warehouse.lake import Lake
     from warehouse.losses import losses_counted
     from warehouse.quarantine_states import decisions
+    from warehouse.rewriting import times_rewritten
 
     lake = Lake(settings)
     try:
         closings = lake.open("month_closings").version
     except UsageError:
         closings = None  # a lake made before months were closed by name
-    decided = decisions(lake)
+    decided, events = decisions(lake), lake.open("events")
     return {
         "verdicts": lake.open("verdicts").version,
         "quarantine_decisions": None if decided is None else decided.version,
         "month_closings": closings,
-        "losses": losses_counted(lake.open("events")),
+        "losses": losses_counted(events),
+        "rewritten": times_rewritten(events),
         "day": tehran_today().isoformat(),
         **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
     }

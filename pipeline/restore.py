@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from contracts.errors import BadInput, UsageError
 from contracts.failpoints import failpoint
-from contracts.keys import key_fingerprint, read_key, read_secret
+from contracts.keys import read_secret
+from contracts.platform_key import read_platform_key
 from contracts.settings import Settings
 from pipeline.backup import LAKE, configured_keys, parts, put_key
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile, copy_hashed
@@ -141,7 +142,7 @@ def _check_platform_key(
     if keys_folder is not None:
         at_hand.append(keys_folder / "platform.key")
     for path in at_hand:
-        if manifest.platform_key is not None and key_fingerprint(read_key(path)) != manifest.platform_key:
+        if manifest.platform_key is not None and not read_platform_key(path).holds(manifest.platform_key):
             raise UsageError(f"{path} is not the platform key of this backup", hint=runbook)
     if not at_hand and manifest.platform_key is not None and not is_lost:
         raise UsageError(

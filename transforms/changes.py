@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from contracts.lake_tables import lake_tables
 from transforms.model import models
 from warehouse.connection import Connection, view_files
-from warehouse.lake import Lake
+from warehouse.lake import Lake, Snapshot
 
 # The events that may count at all, as in stg_counted: a test holds the two together.
 _COUNTED_KINDS = """e.event_type IN (
@@ -51,8 +51,8 @@ def keep(connection: Connection, table: str, select: str) -> None:
     connection.execute(f'CREATE OR REPLACE TEMP TABLE "{table}" AS {select}')
 
 
-def open_lake(connection: Connection, lake: Lake) -> int:
-    """Show the lake to SQL (lnd_events, chg_verdicts); the version of lake/events that was opened."""
+def open_lake(connection: Connection, lake: Lake) -> Snapshot:
+    """Show the lake to SQL (lnd_events, chg_verdicts); lake/events as it was opened."""
     events = lake.open("events")
     view_files(connection, "lnd_events", events.files, dict(lake_tables()["events"]))
     connection.register("lnd_verdicts", lake.open("verdicts").rows())
@@ -66,7 +66,7 @@ def open_lake(connection: Connection, lake: Lake) -> int:
         ) = 1""",
     )
     connection.unregister("lnd_verdicts")
-    return events.version
+    return events
 
 
 def find(connection: Connection) -> Change:

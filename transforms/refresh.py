@@ -25,6 +25,7 @@ from transforms.reference import CatalogueRows, month_of_number
 from warehouse.connection import BuildDamaged, Connection, build_connection, in_transaction
 from warehouse.lake import Lake
 from warehouse.lake_damage import names_damage
+from warehouse.rewriting import times_rewritten
 
 log = logging.getLogger("mizan.transforms")
 
@@ -147,7 +148,8 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         if reference.load_catalogue(connection, catalogue):
             log.warning("counting all events anew: the catalogue moved an agency or a place that has events")
             _forget_facts(connection)
-        version = changes.open_lake(connection, lake)
+        events = changes.open_lake(connection, lake)
+        _require_same_rows(connection, str(times_rewritten(events)))
         change = changes.find(connection)
         failpoint("tx.mid")
         closure.apply(connection, change)
@@ -156,11 +158,19 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         closure.follow_held(connection)
         reference.load_scopes(connection)
         evaluation.outdate(connection)
-        _remember(connection, "lake_version", str(version))
+        _remember(connection, "lake_version", str(events.version))
 
     failpoint("tx.begin")
     in_transaction(connection, work)
     return set(pending(connection))
+
+
+def _require_same_rows(connection: Connection, rewritten: str) -> None:
+    """Raise Outdated where the lake's rows were put under another key, or persons erased, since they were counted."""
+    noted = dict(connection.execute("SELECT name, value FROM ops_state").fetchall())
+    if "lake_version" in noted and noted.get("rewritten", "0") != rewritten:
+        raise Outdated("the rows of the lake were rewritten")
+    _remember(connection, "rewritten", rewritten)
 
 
 def content_hash(connection: Connection) -> str:

@@ -6,6 +6,7 @@ swaps it in keeps names, sizes, checksums and row counts of both sides.
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import let_go
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, live_files, local_folder, write_file
 from warehouse.quarantine_states import TABLE as DECISIONS
@@ -59,6 +61,7 @@ def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str
         # Full: also the files that killed writers left behind without ever committing them.
         handle.vacuum(RETENTION_HOURS, dry_run=False, full=True)
         done[name] = Compacted(len(before), len(live_files(lake.open(name))))
+    let_go(lake, dt.datetime.now(dt.UTC), RETENTION_HOURS)
     return done
 
 

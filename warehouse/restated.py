@@ -239,6 +239,7 @@ def find_restatements(connection: Connection, tables: Sequence[MetricTable], *, 
                 WHEN cell.is_redefined THEN 'definition'
                 WHEN kinds.only_kind IS NOT NULL THEN kinds.only_kind
                 WHEN cell.old_held IS NOT NULL AND cell.old_held IS DISTINCT FROM cell.new_held THEN 'release'
+                WHEN kinds.has_erasures AND coalesce(cell.new_value, 0) < cell.old_value THEN 'erasure'
                 WHEN kinds.has_retractions AND coalesce(cell.new_value, 0) < cell.old_value THEN 'retraction'
                 ELSE 'late_events'
             END AS reason,

@@ -10,6 +10,7 @@ from contracts.errors import UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
+from warehouse.erasures import was_erased_after
 from warehouse.lake import Lake
 from warehouse.metric_tables import MetricTable, columns_of, quoted
 from warehouse.shaping import dimensions_of
@@ -74,16 +75,20 @@ def change_kinds(
 ) -> None:
     """Temporary table ``change_kinds``: why cells may differ from the version before, as far as the lake tells.
 
-    One row: ``only_kind`` where there was one kind of change alone, and whether retractions were among the new events.
+    One row: ``only_kind`` where there was one kind of change alone, whether retractions were among the new events, and
+    whether persons were erased.
     """
-    only, has_retractions = None, False
+    only, has_retractions, has_erasures = None, False, False
     if is_rollback:
         only = "correction"
     elif before is not None and "events" in lake:
         retractions, others = _landed_since(settings, before.lake.get("landed_until"))
         has_retractions = retractions > 0
+        has_erasures = was_erased_after(Lake(settings), int(before.lake.get("events") or 0))
         catalogue = [name for name in _LAKE_TABLES if name.startswith("catalogue/")]
-        if retractions and not others:
+        if has_erasures and not retractions and not others:
+            only = "erasure"
+        elif retractions and not others and not has_erasures:
             only = "retraction"
         elif (
             not retractions
@@ -92,8 +97,11 @@ def change_kinds(
             and any(before.lake.get(name) != lake.get(name) for name in catalogue)
         ):
             only = "catalogue"
-    connection.execute("CREATE OR REPLACE TEMP TABLE change_kinds (only_kind VARCHAR, has_retractions BOOLEAN)")
-    connection.execute("INSERT INTO change_kinds VALUES ($only, $has)", {"only": only, "has": has_retractions})
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE change_kinds (only_kind VARCHAR, has_retractions BOOLEAN, has_erasures BOOLEAN)"
+    )
+    found = {"only": only, "retractions": has_retractions, "erasures": has_erasures}
+    connection.execute("INSERT INTO change_kinds VALUES ($only, $retractions, $erasures)", found)
 
 
 def _landed_since(settings: Settings, since: str | None) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from contracts.reasons import reasons
 from landing.cluster import Topic
 from landing.consumer import Chunk
 from landing.decode import Decoder
+from landing.rekeying import LandingKeys
 from warehouse.connection import memory_connection
 
 # Of this process' own work, so that a busy machine fails no test.
@@ -36,7 +37,7 @@ FRAGMENTS += [b'"id":', b'"data":', b'"user_key":', b'"time":', "۱".encode(), "
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     connection = memory_connection()
-    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, b"k" * 32)
+    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, LandingKeys.of(b"k" * 32))
     connection.close()
 
 

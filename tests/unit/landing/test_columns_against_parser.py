@@ -17,6 +17,7 @@ from contracts.vocabularies import codes, spellings
 from landing.cluster import Topic
 from landing.consumer import Chunk
 from landing.decode import FEWEST, SAMPLED, Decoder, _row
+from landing.rekeying import LandingKeys
 from warehouse.connection import memory_connection
 
 AGENCY, TOPIC = "tax-north", "egov.events.v1.tax-north"
@@ -32,7 +33,7 @@ COLUMNS = ["event_id", "source", "agency_id", "event_type", "occurred_at", *data
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     connection = memory_connection()
-    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, b"k" * 32)
+    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, LandingKeys.of(b"k" * 32))
     connection.close()
 
 

@@ -24,6 +24,7 @@ from contracts.reasons import reasons
 from landing.cluster import Topic
 from landing.consumer import Chunk
 from landing.decode import Decoder, Rejected
+from landing.rekeying import LandingKeys
 from producers.checking import check_lines
 from producers.refusal import Refusal
 from warehouse.connection import memory_connection
@@ -67,7 +68,7 @@ RUNBOOK = CORPUS.parents[1] / "docs" / "runbooks" / "halts.md"
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     connection = memory_connection()
-    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, b"k" * 32)
+    yield Decoder(connection, [Topic(TOPIC, AGENCY, "u", 1, (0,))], KNOWN, LandingKeys.of(b"k" * 32))
     connection.close()
 
 

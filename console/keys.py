@@ -1,0 +1,57 @@
+"""`mizan key`: which platform key the lake is under; its rotation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
+from contracts.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    key_app = typer.Typer(help="The keys that stand between a person and the lake.", no_args_is_help=True)
+    key_app.command("ls")(list_keys)
+    key_app.command("rotate")(rotate)
+    app.add_typer(key_app, name="key")
+
+
+def list_keys(as_json: bool = JSON_OPTION) -> None:
+    """The links of the platform key by their fingerprints, and which tables are under them. Shows no key."""
+    from pipeline.keys import key_list
+
+    rows = key_list(Settings.load())
+    if as_json:
+        print_json(rows)
+        return
+    table = Grid("link", "fingerprint", "tables under it", "rotated at", "by", "reason")
+    for row in rows:
+        told = [row[name] or "" for name in ("rotated_at", "by", "reason")]
+        table.add_row(str(row["link"]), row["fingerprint"], ", ".join(row["tables"]), *told)
+    show_grid(table)
+
+
+def rotate(
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why: yearly, or what leaked.")],
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Put every pid under a new platform key, and build the figures anew: they stay what they are.
+
+    A run that died is finished by the same command. Exits 75 where landings leave no moment for it.
+    """
+    from pipeline.keys import rotate_platform_key
+
+    done = rotate_platform_key(Settings.load(), by=by, reason=reason)
+    if as_json:
+        print_json(done.document())
+        return
+    counts = ", ".join(f"{count:,} rows of {name}" for name, count in done.rotated.rows.items())
+    say(f"link {done.rotated.links}, fingerprint {done.rotated.fingerprint}: {counts}")
+    if done.rotated.resumed:
+        note("a rotation that had not come to its end is finished; no further link was made")
+    note("copy the key file now: mizan backup DIR --with-keys FOLDER")
+    note(f"older pids leave the disk with the first mizan compact after {done.old_pids_gone_from:%Y-%m-%d %H:%M} UTC")
+    note("backups made before hold them until you remove them")
