@@ -143,6 +143,8 @@ ROWS: dict[str, dict[str, Row]] = {
         "--key": ("gateway run --key {}", FILES),
         "--client-ca": ("gateway run --client-ca {}", FILES),
     },
+    "gateway up": {"--port": ("gateway up --port {}", ["0", "-1", "65536", "x", ""])},
+    "gateway down": {},
     "gateway token add": {
         "agency": ("gateway token add {}", IDS),
         "--system": ("gateway token add tax --system {}", ["../x", "a/b", "", "تهران", "a\nb"]),
