@@ -50,6 +50,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--agency": ("send f.ndjson --agency {}", IDS),
         "--bundle": ("send f.ndjson --agency tax --bundle {}", FILES),
     },
+    "ping": {"--bundle": ("ping --bundle {}", FILES), "--agency": ("ping --agency {}", IDS)},
     "simulate": {
         "name": ("simulate {} --to out", ["nowhere", "../qom", ""]),
         "--scale": ("simulate qom-1399-h1 --to out --scale {}", SCALES),
