@@ -50,6 +50,10 @@ ROWS: dict[str, dict[str, Row]] = {
         "--agency": ("send f.ndjson --agency {}", IDS),
         "--bundle": ("send f.ndjson --agency tax --bundle {}", FILES),
     },
+    "rejects": {
+        "--agency": ("rejects --agency {}", IDS),
+        "--limit": ("rejects --agency tax --limit {}", COUNTS),
+    },
     "ping": {"--bundle": ("ping --bundle {}", FILES), "--agency": ("ping --agency {}", IDS)},
     "simulate": {
         "name": ("simulate {} --to out", ["nowhere", "../qom", ""]),
