@@ -46,10 +46,12 @@ format: setup ## rewrite the code in the one style
 	@$(BIN)/ruff check --fix .
 
 .PHONY: fuzz
-fuzz: setup ## the parser under coverage-guided fuzzing (FUZZ_SECONDS=60), then the tests' own examples in larger numbers
+fuzz: setup ## the parser under coverage-guided fuzzing (FUZZ_SECONDS=60), the gateway under schemathesis, the tests' own examples in larger numbers
 	@if $(BIN)/uv pip install -q --no-deps --require-hashes --target var/fuzz/atheris -r tests/fuzz/requirements.txt; then \
 		PYTHONPATH=var/fuzz/atheris $(BIN)/python tests/fuzz/coverage_guided.py $(or $(FUZZ_SECONDS),60); \
 		else echo 'atheris has no wheel for this Python here: coverage-guided fuzzing is left out' >&2; fi
+	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/fuzz/schemathesis -r tests/fuzz/schemathesis.txt
+	@PYTHONPATH=$(CURDIR)/var/fuzz/schemathesis $(BIN)/python tests/fuzz/gateway_described.py $(or $(FUZZ_EXAMPLES),300)
 	@CORPUS_TIMES=$(or $(CORPUS_TIMES),20) $(BIN)/python -m pytest -q tests/fuzz tests/unit/pipeline/test_corpus_volumes.py
 
 bench: setup ## benchmarks, each a ratio against a baseline of the same run

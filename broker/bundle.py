@@ -15,6 +15,7 @@ from string import Template
 
 from broker.administration import Onboarded, add_agencies, add_agency, add_evaluator, rotate, user_of
 from contracts.errors import UsageError
+from contracts.event_contract import event_contract
 from contracts.keys import current_key_id, read_key, read_secret, secret_folder, write_secret
 from contracts.settings import EVALUATOR, Settings
 from contracts.topics import topic_of
@@ -245,6 +246,7 @@ def _document(settings: Settings, access: Onboarded) -> dict[str, str | None]:
         "ca_file": "ca.pem" if login.ca_file is not None else None,
         "transport_key_file": None if access.agency_id == EVALUATOR else "transport.key",
         "user_key_id": None if access.agency_id == EVALUATOR else current_key_id(settings),
+        "contract_version": event_contract().version,
     }
 
 

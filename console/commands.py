@@ -12,6 +12,7 @@ MODULES = (
     "console.agency",
     "console.gateway",
     "console.events",
+    "console.ping",
     "console.evaluator",
     "console.catalogue",
     "console.landing",

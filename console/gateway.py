@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say_fields
+from console.output import JSON_OPTION, note, print_json, say, say_fields
 from contracts.errors import UsageError
 from contracts.settings import Settings, agency_id
 
@@ -43,7 +43,7 @@ def run(
     client_ca: Path | None = CLIENT_CA_OPTION,
     behind_proxy: bool = PROXY_OPTION,
 ) -> None:
-    """Take events until stopped; on this machine alone unless told otherwise."""
+    """Take events until stopped (`up` does so in the background); on this machine alone unless told otherwise."""
     from gateway.server import serve
 
     settings = Settings.load()
@@ -52,6 +52,23 @@ def run(
         raise UsageError("tokens would travel in the clear", hint="--certificate and --key, or --behind-proxy")
     note(f"{'http' if certificates is None else 'https'}://{host}:{port}/v1/events  (Ctrl-C stops it)")
     serve(settings, host=host, port=port, certificates=certificates)
+
+
+@commands.command("up")
+def up(port: int = PORT_OPTION) -> None:
+    """Start it in the background, on this machine alone, or find it running; returns when it listens."""
+    from gateway import background
+
+    log = background.up(Settings.load(), port)
+    say(f"http://127.0.0.1:{port}/v1/events, log {log}")
+
+
+@commands.command("down")
+def down() -> None:
+    """Stop the one in the background, when it has answered what it has in work."""
+    from gateway import background
+
+    note("the gateway is stopped" if background.down(Settings.load()) else "no gateway was running")
 
 
 @tokens.command("add")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
-from contracts.settings import Settings
+from contracts.settings import Settings, agency_id
 
 quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
 
@@ -16,6 +16,7 @@ AGENCY_OPTION = typer.Option(None, "--agency", help="Only this agency.")
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.add_typer(quarantine, name="quarantine")
+    app.command("rejects")(rejects)
 
 
 @quarantine.command("ls")
@@ -59,6 +60,35 @@ def show_records(
         if row["decided_at"] is not None:
             why = f": {row['decision_note']}" if row["decision_note"] else ""
             say(f"    {row['state']} by {row['decided_by']}, {row['decided_at']:%Y-%m-%d %H:%M} UTC{why}")
+
+
+def rejects(
+    agency: str = typer.Option(..., "--agency", metavar="ID", help="Whose rejected records."),
+    limit: int = typer.Option(20, "--limit", min=1, max=100_000, help="Most records shown, the newest."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """What an agency is told of its own rejected records: reasons counted, places, how to mend it in two languages."""
+    from landing.quarantine import counts_of, rows
+
+    settings = Settings.load()
+    counted = counts_of(settings, agency_id(agency))
+    # Who decided what, and why, is the operators' own.
+    told = ("topic", "partition", "offset", "kafka_ts", "reason_code", "stage", "detail", "redacted_excerpt", "state")
+    places = [{name: row[name] for name in told} for row in rows(settings, agency=agency, limit=limit)]
+    if as_json:
+        print_json({"agency_id": agency, "reasons": counted, "records": places})
+        return
+    for row in counted:
+        say(
+            f"{row['reason_code']}: {row['open']:,} open, {row['replayed']:,} replayed, {row['dropped']:,} dropped",
+            f"    {row['what'].get('en', '')}. {row['fix'].get('en', '')}.",
+            f"    {row['what'].get('fa', '')}؛ {row['fix'].get('fa', '')}.",
+        )
+    for row in places:
+        place = f"{row['topic']}/{row['partition']}@{row['offset']}"
+        say(f"{place}  {row['reason_code']} {row['detail']} [{row['state']}]")
+    if not counted:
+        note(f"no record of {agency} was rejected")
 
 
 @quarantine.command("replay")

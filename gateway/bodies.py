@@ -67,7 +67,7 @@ def values(body: bytes, kind: str) -> list[tuple[int, bytes]]:
     Raises Problem (400, 413): where an array ends too early, nobody can say which events it meant.
     """
     if kind == SINGLE:
-        found = [(1, body)]
+        found = [(1, body)] if body.strip() else []
     elif kind == BATCH:
         found = _elements(body)
     else:

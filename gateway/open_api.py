@@ -9,6 +9,7 @@ from typing import Any
 from contracts.event_contract import event_contract
 from contracts.json_schema import event_schema
 from contracts.reasons import STAGES, reasons
+from contracts.settings import AGENCY_ID
 from gateway.admission import BODY_BYTES
 from gateway.bodies import BATCH, MOST_EVENTS, NDJSON, SINGLE
 from gateway.problems import MEDIA_TYPE, PROBLEMS
@@ -115,26 +116,24 @@ def _get(summary: str, responses: Document) -> Document:
 
 
 def _event_schemas() -> Document:
-    """``Event`` and the data of each type that an agency may send, under components."""
-    whole = event_schema()
-    types = event_contract().types_of("agency")
-    properties = whole["properties"] | {"type": {"enum": list(types)}}
-    cases = [
-        {
-            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"properties": {"data": {"$ref": _SCHEMAS + name}}},
+    """``Event``, one of the types that an agency may send, and each type's envelope with its own data in its place."""
+    whole, types = event_schema(), event_contract().types_of("agency")
+    source = {"type": "string", "pattern": f"^/agencies/{AGENCY_ID.pattern}(?:/[A-Za-z0-9][A-Za-z0-9._-]{{0,63}})?$"}
+    kinds = {
+        name: {
+            "title": f"{kind.label_en} — {kind.label_fa}",
+            "type": "object",
+            "required": whole["required"],
+            "properties": whole["properties"]
+            | {"source": source, "type": {"const": name}, "data": whole["$defs"][name]},
+            "additionalProperties": False,
         }
-        for name in types
-    ]
-    event = {
-        "title": whole["title"],
-        "type": "object",
-        "required": whole["required"],
-        "properties": properties,
-        "additionalProperties": False,
-        "allOf": cases,
+        for name, kind in types.items()
     }
-    return {"Event": event} | {name: whole["$defs"][name] for name in types}
+    mapping = {name: _SCHEMAS + name for name in types}
+    one_of = [{"$ref": place} for place in mapping.values()]
+    event = {"oneOf": one_of, "discriminator": {"propertyName": "type", "mapping": mapping}}
+    return {"Event": {"title": whole["title"], **event}, **kinds}
 
 
 def _verdicts() -> Document:

@@ -72,6 +72,22 @@ def counts(settings: Settings) -> list[dict[str, Any]]:
     return [{"reason_code": reason, "agency_id": agency, "count": n} for reason, agency, n in rows]
 
 
+def counts_of(settings: Settings, agency: str) -> list[dict[str, Any]]:
+    """One agency's rejections by reason, most first: ``open``, ``replayed``, ``dropped``, first and last day, texts."""
+    connection = _opened(settings)
+    found = connection.execute(
+        """
+        SELECT reason_code, count(*) FILTER (state = 'open') AS open, count(*) FILTER (state = 'replayed') AS replayed,
+            count(*) FILTER (state = 'dropped') AS dropped,
+            min(landed_at) AS first_landed, max(landed_at) AS last_landed
+        FROM set_aside WHERE agency_id = $agency GROUP BY reason_code ORDER BY count(*) DESC, reason_code
+        """,
+        {"agency": agency},
+    )
+    names = [column[0] for column in found.description or ()]
+    return [{**dict(zip(names, row, strict=True)), **_texts(row[0])} for row in found.fetchall()]
+
+
 def rows(
     settings: Settings, *, reason: str | None = None, agency: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:

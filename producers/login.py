@@ -24,6 +24,7 @@ class AgencyLogin:
     system: str | None = None
     transport_key: bytes | None = field(default=None, repr=False)
     user_key_id: str | None = None
+    contract_version: str | None = None  # the platform's when the bundle was made; None in bundles of before
 
     def at(self, bootstrap_servers: str) -> AgencyLogin:
         """The same login at another address of the cluster."""
@@ -57,6 +58,7 @@ def read_bundle(folder: Path) -> AgencyLogin:
             bundle.get("system"),
             None if key_file is None else read_key(key_file),
             bundle.get("user_key_id"),
+            bundle.get("contract_version"),
         )
     except OSError as error:
         raise UsageError(

@@ -98,6 +98,13 @@ class Publisher:
                 raise self._explained(future.exception or KafkaTimeoutError("no acknowledgement in time"))
         return len(sent)
 
+    def arrival(self, value: bytes) -> float:
+        """Send one event and wait; when the broker wrote it down, in seconds since 1970 of its clock. As ``flush``."""
+        try:
+            return float(self._producer.send(self.topic, value=value).get(timeout=DELIVERY_SECONDS).timestamp) / 1000
+        except KafkaError as error:
+            raise self._explained(error) from error
+
     def close(self) -> None:
         """Give up the connection; what was not flushed may be lost."""
         self._producer.close(timeout=5)

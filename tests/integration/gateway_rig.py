@@ -6,9 +6,13 @@ import contextlib
 import http.client
 import json
 import logging
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -109,6 +113,33 @@ def served(settings: Settings, login: KafkaLogin | None = None, certificates: Ce
             running.join(timeout=60)
             logging.getLogger("uvicorn").handlers.clear()
             assert not running.is_alive()
+
+
+@contextlib.contextmanager
+def running(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """`mizan gateway run` in a process of its own, listening."""
+    call = [sys.executable, "-m", "console.main", "gateway", "run", "--port", str(port)]
+    with subprocess.Popen(
+        call, env={**os.environ, "MIZAN_HOME": str(settings.home)}, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def event(agency: str, number: int = 0, *, source: str | None = None, **data: Any) -> dict[str, Any]:

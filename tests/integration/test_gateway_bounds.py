@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -17,7 +14,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from gateway_rig import Served, event, lines, served
+from gateway_rig import Served, event, free_port, lines, running, served
 from hostile_clients import Crowd, told
 from topic_content import values_on_topic
 
@@ -25,7 +22,7 @@ from broker.administration import add_agencies, allow_gateway
 from contracts.settings import Settings
 from gateway import admission, bodies, connections
 from gateway.admission import BODY_BYTES, MOST_OF_AN_AGENCY, MOST_REQUESTS
-from gateway.bodies import BATCH, MOST_EVENTS, NDJSON
+from gateway.bodies import BATCH, MOST_EVENTS, NDJSON, SINGLE
 from gateway.connections import MOST_STRANGERS
 from gateway.logins import add_token
 
@@ -85,7 +82,7 @@ def test_too_many_events_and_none_are_refused(site: Served) -> None:
     assert code(site.post(b"{}\n" * (MOST_EVENTS + 1))) == (413, "too_many_events")
     assert code(site.post(b"\n" * BODY_BYTES)) == (413, "too_many_events")
     assert code(site.post(b"[" + b"{}," * MOST_EVENTS + b"{}]", BATCH)) == (413, "too_many_events")
-    for body, kind in ((b"", NDJSON), (b"\n \r\n", NDJSON), (b"[]", BATCH), (b" [ ] ", BATCH)):
+    for body, kind in ((b"", NDJSON), (b"\n \r\n", NDJSON), (b"[]", BATCH), (b" [ ] ", BATCH), (b"\n", SINGLE)):
         assert code(site.post(body, kind)) == (400, "no_events")
     whole = site.post(b"{}\n" * MOST_EVENTS)
     assert (whole.status, len(whole.document["events"])) == (422, MOST_EVENTS)
@@ -222,31 +219,9 @@ def test_fields_behind_a_body_and_a_body_behind_its_end_bring_nothing_in(site: S
 # --- As an operator runs it ---------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def running(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`mizan gateway run` in a process of its own, listening."""
-    call = [sys.executable, "-m", "console.main", "gateway", "run", "--port", str(port)]
-    with subprocess.Popen(
-        call, env={**os.environ, "MIZAN_HOME": str(settings.home)}, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 def test_four_thousand_hostile_clients_are_refused_and_a_good_one_is_answered(

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from gateway_rig import Served, event, lines, served
+from gateway_rig import Served, event, free_port, lines, served
 
 from broker.administration import add_agencies, allow_gateway
 from broker.certificates import ensure_certificates
@@ -266,3 +266,22 @@ def test_without_a_kafka_user_it_says_how_one_is_made(home: Settings, broker: Se
     refused = mizan(home, "gateway", "run", "--port", "1")
     assert refused.returncode == 2
     assert "mizan gateway token add" in refused.stderr
+
+
+def test_in_the_background_it_is_found_again_and_stopped_by_its_own_pid(broker: Settings, tmp_path: Path) -> None:
+    allow_gateway(broker)
+    port = str(free_port())
+    try:
+        first = mizan(broker, "gateway", "up", "--port", port)
+        assert first.returncode == 0, first.stderr
+        noted = (broker.home / "gateway" / "pid.json").read_text()
+        assert mizan(broker, "gateway", "up", "--port", port).returncode == 0
+        assert (broker.home / "gateway" / "pid.json").read_text() == noted
+        # A pid that is another process's by now is not ours to end.
+        (broker.home / "gateway" / "pid.json").write_text(json.dumps(json.loads(noted) | {"started": 1.0}))
+        assert "no gateway was running" in mizan(broker, "gateway", "down").stderr
+        (broker.home / "gateway" / "pid.json").write_text(noted)
+    finally:
+        done = mizan(broker, "gateway", "down")
+    assert "stopped" in done.stderr
+    assert "no gateway was running" in mizan(broker, "gateway", "down").stderr

@@ -50,6 +50,11 @@ ROWS: dict[str, dict[str, Row]] = {
         "--agency": ("send f.ndjson --agency {}", IDS),
         "--bundle": ("send f.ndjson --agency tax --bundle {}", FILES),
     },
+    "rejects": {
+        "--agency": ("rejects --agency {}", IDS),
+        "--limit": ("rejects --agency tax --limit {}", COUNTS),
+    },
+    "ping": {"--bundle": ("ping --bundle {}", FILES), "--agency": ("ping --agency {}", IDS)},
     "simulate": {
         "name": ("simulate {} --to out", ["nowhere", "../qom", ""]),
         "--scale": ("simulate qom-1399-h1 --to out --scale {}", SCALES),
@@ -148,6 +153,8 @@ ROWS: dict[str, dict[str, Row]] = {
         "--key": ("gateway run --key {}", FILES),
         "--client-ca": ("gateway run --client-ca {}", FILES),
     },
+    "gateway up": {"--port": ("gateway up --port {}", ["0", "-1", "65536", "x", ""])},
+    "gateway down": {},
     "gateway token add": {
         "agency": ("gateway token add {}", IDS),
         "--system": ("gateway token add tax --system {}", ["../x", "a/b", "", "تهران", "a\nb"]),

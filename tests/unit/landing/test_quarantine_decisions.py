@@ -1,6 +1,7 @@
 """Decisions on rejected records: which are open, dropped or replayed, and what the proof says of them."""
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,6 +133,27 @@ def test_who_decided_when_and_why_is_shown_beside_the_record(lake: Lake, monkeyp
     assert lines[-1].strip().startswith("dropped by Sara, 20")
     assert lines[-1].endswith(" UTC: a clock that was wrong")
     assert "replayed by replay, " in CliRunner().invoke(app, ["quarantine", "show"]).stdout
+
+
+def test_an_agency_reads_its_own_rejects_and_nobody_elses(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    from console import commands
+
+    land(lake, REASONS)
+    drop(lake.settings, reason="unknown_service", agency=None, by="an operator", note="for us alone")
+    monkeypatch.setenv("MIZAN_HOME", str(lake.settings.home))
+    if not app.registered_commands:
+        commands.register(app)
+    done = CliRunner().invoke(app, ["rejects", "--agency", "tax-north", "--json"])
+    told = json.loads(done.stdout)
+    counted = {row["reason_code"]: (row["open"], row["dropped"], row["replayed"]) for row in told["reasons"]}
+    assert counted == {"unknown_service": (0, 2, 0), "not_json": (1, 0, 0), "future": (1, 0, 0)}
+    assert all(row[part][language] for row in told["reasons"] for part in ("what", "fix") for language in ("fa", "en"))
+    assert sorted(row["offset"] for row in told["records"]) == [0, 1, 2, 3]
+    assert "for us alone" not in done.stdout
+    shown = CliRunner().invoke(app, ["rejects", "--agency", "tax-north"]).stdout
+    assert "خدمت در فهرست خدمات نیست" in shown
+    other = CliRunner().invoke(app, ["rejects", "--agency", "tax", "--json"])
+    assert json.loads(other.stdout) == {"agency_id": "tax", "reasons": [], "records": []}
 
 
 def test_many_decisions_are_merged_into_one_file_and_stand_as_they_were(lake: Lake):
