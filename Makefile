@@ -63,6 +63,15 @@ faults: setup ## every fault as often as the full gate asks (hours; ROWS=L1,L2 R
 audit: setup ## attack the public tier of MIZAN_HOME: which withheld numbers follow from shown ones
 	@$(BIN)/python -m benchmarks.disclosure $(AUDIT)
 
+.PHONY: sbom advisories
+sbom: setup ## the list of components (CycloneDX) of this release, var/supply/mizan.cdx.json, and the check of their licences
+	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/supply/tools -r supply/requirements.txt
+	@$(BIN)/python supply/bom.py var/supply/tools var/supply/mizan.cdx.json
+	@$(BIN)/python supply/licences.py var/supply/mizan.cdx.json
+
+advisories: setup ## known weaknesses of the locked releases; exit 75 where nobody could be asked (ADVISORIES=folder or zip of OSV records)
+	@$(BIN)/python supply/advisories.py $(ADVISORIES)
+
 .PHONY: planted
 planted: setup ## plant PLANTED_IDS=500 national ids in a whole home and search every store for them (minutes)
 	@PLANTED_IDS=$(or $(PLANTED_IDS),500) $(BIN)/python -m pytest -q tests/integration/test_planted_ids.py tests/faults/test_canaries.py

@@ -92,7 +92,8 @@ def read_secret(path: Path) -> str:
     """The text of a secret file without outer spaces; UsageError unless it is the caller's own, mode 0600 or less."""
     try:
         # O_NOFOLLOW, and checks on the open file: a link swapped in between would pass a check by name.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # O_NONBLOCK: a pipe in a file's place would be waited for, for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise UsageError(f"secret file not found: {path}", hint="mizan init makes the platform's keys") from error
     except OSError as error:

@@ -85,10 +85,10 @@ def open_published(settings: Settings, tier: str = "analyst") -> Iterator[Connec
 
 @contextlib.contextmanager
 def open_version(database: Path) -> Iterator[Connection]:
-    """A read-only connection to one version's file, its instants in UTC."""
+    """A read-only connection to one version's file, in UTC. Whatever it is asked, it reaches no other file."""
     connection = duckdb.connect(str(database), read_only=True)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
         yield connection
     finally:
         connection.close()

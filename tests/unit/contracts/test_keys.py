@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,40 @@ def test_a_secret_that_is_there_is_kept(tmp_path: Path) -> None:
     assert not keep_secret(tmp_path / "secret", lambda: "second")
     assert read_secret(tmp_path / "secret") == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_link_that_is_swapped_in_again_and_again_is_never_followed(tmp_path: Path) -> None:
+    """Of a check by name and an opening by name, one link in a few thousand would slip between the two."""
+    path, other = tmp_path / "a.key", tmp_path / "other.key"
+    write_secret(other, "the secret of another")
+    ends = threading.Event()
+
+    def swap() -> None:
+        while not ends.is_set():
+            link = tmp_path / "link"
+            link.symlink_to(other)
+            link.replace(path)
+            write_secret(path, "its own")
+
+    write_secret(path, "its own")
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    read, refused = set(), 0
+    try:
+        deadline = time.monotonic() + 20
+        while (refused < 20 or not read) and time.monotonic() < deadline:
+            try:
+                read.add(read_secret(path))
+            except UsageError:
+                refused += 1
+    finally:
+        ends.set()
+        swapping.join()
+    assert read == {"its own"}
+    assert refused >= 20
+
+
+def test_a_pipe_in_a_key_s_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.key", 0o600)
+    with pytest.raises(UsageError, match="not a plain file"):
+        read_secret(tmp_path / "a.key")

@@ -10,6 +10,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from contracts.errors import UsageError
@@ -194,3 +195,32 @@ def test_readers_in_the_same_process_hold_no_publisher_up(settings: Settings, bu
             assert after.execute("SELECT active_users FROM marts.monthly_users").fetchall() == [(60,)]
     with build_connection(settings, wait_seconds=1) as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+FORBIDDEN = (
+    "COPY (SELECT 1) TO '{other}'",
+    "EXPORT DATABASE '{other}'",
+    "ATTACH '{other}' AS mine",
+    "SELECT * FROM read_text('{key}')",
+    "SELECT * FROM read_parquet('{other}')",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET enable_external_access = true",
+    "RESET lock_configuration",
+    "SET TimeZone = 'Asia/Tehran'",
+    "CREATE TABLE marts.mine AS SELECT 1",
+    "DELETE FROM marts.monthly_users",
+)
+
+
+def test_a_version_opened_to_be_read_reaches_no_other_file_and_cannot_be_changed(settings, build, tmp_path):
+    build.put("monthly_users", active_users=50)
+    publish(settings)
+    other = tmp_path / "other.file"
+    with open_published(settings) as connection:
+        for words in FORBIDDEN:
+            asked = words.format(other=other, key=settings.platform_key_file)
+            with pytest.raises(duckdb.Error, match=r"disabled (by|through) configuration|been locked|read-only mode"):
+                connection.execute(asked)
+        assert connection.execute("SELECT active_users FROM marts.monthly_users").fetchone() == (50,)
+    assert not other.exists()
