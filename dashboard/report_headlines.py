@@ -18,11 +18,12 @@ OVERVIEW = ("active_users", "visits", "completed")
 
 
 @cache
-def definitions() -> Mapping[str, Mapping[str, str]]:
+def definitions() -> Mapping[str, Mapping[str, Markup]]:
     """What the measures mean: by measure its table and its definition in both languages."""
     text = files("dashboard").joinpath("definitions.yaml").read_text(encoding="utf-8")
     found: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
-    return found
+    # Our own file, with marks for names in Latin letters.
+    return {measure: {key: Markup(said) for key, said in one.items()} for measure, one in found.items()}  # noqa: S704
 
 
 class Headlines:
@@ -52,7 +53,7 @@ class Headlines:
         figures, words = self.figures, self.words
         cell, name = figures.cell(NATION, month, measure), self._month_name(month)
         if cell.value is None:
-            yield words.phrase(f"no_{measure}", month=name, value=words.cell(cell))
+            yield words.phrase(f"no_{measure}", month=name, value=words.cell(cell).lower())
             return
         yield words.phrase(measure, month=name, value=_strong(words.cell(cell)))
         days = figures.months[month].days
@@ -63,7 +64,7 @@ class Headlines:
         earlier = figures.year_before(month)
         base = figures.cell(NATION, earlier, measure)
         if not base.value or earlier not in figures.months:
-            yield words.phrase("no_year_before", month=self._month_name(earlier), value=words.cell(base))
+            yield words.phrase("no_year_before", month=self._month_name(earlier), value=words.cell(base).lower())
             return
         scale = days / figures.months[earlier].days if is_daily else 1
         change = cell.value / (base.value * scale) - 1
@@ -81,7 +82,7 @@ class Headlines:
         )
         until = self.figures.meta.get("lake.landed_until")
         return [
-            (words.phrase("definition"), escape(definition[words.language])),
+            (words.phrase("definition"), definition[words.language]),
             (words.phrase("numerator"), parts),
             (
                 words.phrase("coverage"),

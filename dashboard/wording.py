@@ -100,6 +100,10 @@ class Wording:
         sign = "+" if value > 0 else _MINUS if value < 0 else ""
         return Markup('<bdi dir="ltr">{}{}</bdi>').format(sign, self.digits(f"{abs(value):,.2f}"))
 
+    def round(self, code: str) -> Markup:
+        """A round's or period's code, whose hyphen would turn its parts around after Persian letters."""
+        return Markup('<bdi dir="ltr">{}</bdi>').format(self.digits(code))
+
     def hundredths(self, share: float) -> str:
         """0.4885 as 48.85: a share said with the word percent."""
         return self.digits(f"{share * 100:.2f}")

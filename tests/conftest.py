@@ -1,4 +1,4 @@
-"""What tests of several rooms share: one real broker for the whole run."""
+"""What tests of several rooms share: one real broker for the whole run, and one home of all scenarios."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contracts.settings import Settings
 
 # Taken out of the environment: the settings refuse a MIZAN_ name that is none of theirs.
 LENT_BROKER_HOME = os.environ.pop("MIZAN_TEST_BROKER_HOME", None)
+LENT_SCENARIOS_HOME = os.environ.pop("MIZAN_TEST_SCENARIOS_HOME", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +33,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def landing_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A broker for tests that land everything it holds: no other test writes there."""
     yield from _running(tmp_path_factory.mktemp("landing-broker"))
+
+
+@pytest.fixture(scope="session")
+def scenarios_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The home of all five scenarios, published: made once a run, by the first process that asks. Only to be read.
+
+    MIZAN_TEST_SCENARIOS_HOME names one that is there already.
+    """
+    if LENT_SCENARIOS_HOME:
+        return Settings.load({"MIZAN_HOME": LENT_SCENARIOS_HOME}, folder=Path(LENT_SCENARIOS_HOME))
+    from five_reports import shared_home_of_all
+
+    base = tmp_path_factory.getbasetemp()
+    # Processes of one run have folders side by side.
+    return shared_home_of_all((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "five-reports")
 
 
 def _running(home: Path) -> Iterator[Settings]:

@@ -6,8 +6,11 @@ A table whose rows are those of the version before is not written again: its fil
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from warehouse.connection import Connection
 from warehouse.durable import sha256
@@ -41,6 +44,17 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
     ).fetchall()
     name = version_name(tier.version)
     earlier = _attach_earlier(connection, tier)
+    grains = dict(
+        connection.execute(
+            "SELECT table_name, json_extract_string(contract, '$.grain[*]') FROM snapshot.marts.metric_definitions"
+        ).fetchall()
+    )
+    described: dict[str, dict[str, str]] = defaultdict(dict)
+    for table, column, said in connection.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = 'snapshot' AND schema_name = 'marts' AND comment IS NOT NULL"
+    ).fetchall():
+        described[table][column] = said
     resources = []
     for table, comment, _ in found:
         relation = f"snapshot.marts.{table}"
@@ -51,8 +65,15 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         working = tier.working_folder / f"{tier.name}-{table}.parquet"
         if not (is_same and earlier and earlier.link(f"parquet/{table}/{earlier.name}.parquet", working)):
             _copy(connection, f"SELECT * FROM {relation}", str(working), "FORMAT parquet, COMPRESSION zstd")  # noqa: S608
-        tier.place(working, tier.folder / "parquet" / table / f"{name}.parquet")
-        if not is_public or table in _PARQUET_ALONE:
+        final = tier.folder / "parquet" / table / f"{name}.parquet"
+        tier.place(working, final)
+        if not is_public:
+            continue
+        resources.append(
+            _resource(tier, f"{table}_parquet", final, f"parquet/{table}/{name}.parquet", comment)
+            | {"profile": "data-resource", "format": "parquet", "mediatype": "application/vnd.apache.parquet"}
+        )
+        if table in _PARQUET_ALONE:
             continue
         working = tier.working_folder / f"{table}.csv"
         if not (is_same and earlier and earlier.link(f".csv/{earlier.name}/{table}.csv", working)):
@@ -62,34 +83,49 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
             _copy(connection, safe, str(working), f"FORMAT csv, HEADER{force}")
         final = tier.folder / ".csv" / name / f"{table}.csv"
         tier.place(working, final)
+        told = described.get(table, {})
+        fields = [_field(column, kind, told) for column, kind in columns.items()]
+        schema: dict[str, Any] = {"fields": fields, "missingValues": [""]}
+        if table in grains:
+            schema["primaryKey"] = grains[table]
         resources.append(
-            {
-                "name": table.strip("_").replace("_", "-"),
-                "path": f"csv/{table}.csv",
-                "format": "csv",
-                "mediatype": "text/csv",
-                "encoding": "utf-8",
-                "bytes": final.stat().st_size,
-                "hash": f"sha256:{tier.checksums[str(final.relative_to(tier.folder))]}",
-                "description": comment or "",
-                "schema": {
-                    "fields": [
-                        {"name": column, "type": _FIELD_TYPES.get(kind, "string")} for column, kind in columns.items()
-                    ],
-                    "missingValues": [""],
-                },
-            }
+            _resource(tier, table, final, f"csv/{table}.csv", comment)
+            | {"profile": "tabular-data-resource", "format": "csv", "mediatype": "text/csv", "encoding": "utf-8"}
+            | {"schema": schema}
         )
     if is_public:
         package = {
-            "profile": "tabular-data-package",
+            "profile": "data-package",
             "name": "mizan-public",
             "title": "Mizan: monthly figures of electronic government",
+            "description": "A number is empty unless its <measure>_status is value; numbers that rest on few persons, "
+            "or would give such a number away, are withheld (suppressed). Each table comes as CSV and as Parquet.",
             "version": str(tier.version),
             "resources": resources,
         }
         document = json.dumps(package, ensure_ascii=False, indent=1)
         (tier.working_folder / f"{tier.name}-datapackage.json").write_text(document, encoding="utf-8")
+
+
+def _resource(tier: Tier, name: str, file: Path, path: str, comment: str | None) -> dict[str, Any]:
+    """What a data package says of any file; ``path`` is where it is below the published folder."""
+    return {
+        "name": name.strip("_").replace("_", "-"),
+        "path": path,
+        "bytes": file.stat().st_size,
+        "hash": f"sha256:{tier.checksums[str(file.relative_to(tier.folder))]}",
+        "description": comment or "",
+    }
+
+
+def _field(column: str, kind: str, described: Mapping[str, str]) -> dict[str, str]:
+    """A column as a table schema has it: name, type and what its comment says."""
+    field = {"name": column, "type": _FIELD_TYPES.get(kind, "string")}
+    if kind == "TIMESTAMP":
+        field["format"] = "any"  # with a space, and parts of seconds where there are any
+    if column in described:
+        field["description"] = described[column]
+    return field
 
 
 @dataclass(frozen=True)

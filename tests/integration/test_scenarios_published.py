@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from five_reports import SCALE, compliance, home_of_all, newest
+from five_reports import SCALE, compliance, newest
 
 from provenance.check import check
 from provenance.claim_files import read, shipped
@@ -19,14 +19,8 @@ IN_SHAHRIVAR_1399, IN_SHAHRIVAR_1402 = "2020-09-21", "2023-09-22"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with home_of_all(tmp_path_factory.mktemp("scenarios")) as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
-def published(home):
-    with open_published(home, "analyst") as tables:
+def published(scenarios_home):
+    with open_published(scenarios_home, "analyst") as tables:
         yield tables
 
 
@@ -35,8 +29,10 @@ def test_every_claim_of_the_five_texts_is_what_its_file_says(published):
         assert not [(one.claim.id, one.verdict) for one in outcomes if not one.is_expected]
 
 
-def test_a_figure_is_explained_down_to_offsets_and_files_and_counts_up_again(home):
-    explained = explain(home, "period_totals", {"period": "1399-H1", "scope_key": "province:qom"}, "completed")
+def test_a_figure_is_explained_down_to_offsets_and_files_and_counts_up_again(scenarios_home):
+    explained = explain(
+        scenarios_home, "period_totals", {"period": "1399-H1", "scope_key": "province:qom"}, "completed"
+    )
     events = explained["inputs"]["events"][0]
     assert events["recounts"] == [{"measure": "completed", "published": 2_300, "recounted": 2_300, "matches": True}]
     for parts in ("partitions", "batches", "files"):
@@ -93,14 +89,14 @@ def test_what_agencies_declare_stands_beside_what_landed_and_what_cannot_be_coun
     ]
 
 
-def test_qom_offers_651_services_of_which_48_to_66_percent_are_fully_electronic(home, published):
+def test_qom_offers_651_services_of_which_48_to_66_percent_are_fully_electronic(scenarios_home, published):
     levels = published.execute(f"""
         SELECT services, "full", partial, unknown, share_lower, share_upper, share_of_known
         FROM {newest("service_levels", IN_SHAHRIVAR_1399, "province", "qom")}
     """).fetchall()
     assert levels == [(651, 318, 218, 115, 318 / 651, 433 / 651, 318 / 536)]
     assert [round(100 * share, 2) for share in levels[0][4:]] == [48.85, 66.51, 59.33]
-    page = home.published / "public/report/fa/province/qom.html"
+    page = scenarios_home.published / "public/report/fa/province/qom.html"
     assert "بین <bdi>۴۸٫۸۵</bdi> تا <bdi>۶۶٫۵۱</bdi> درصد" in page.read_text()
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
+from browser.published_site import served
 from served import FRONT, Client
 
 from contracts.settings import Settings
-from dashboard.server import application, limits
 
 
 @pytest.fixture
@@ -36,14 +33,5 @@ def public(settings: Settings) -> Path:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server = uvicorn.Server(uvicorn.Config(application(settings), log_level="critical", **limits()))
-        running = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        running.start()
-        try:
-            yield Client(listening.getsockname()[1])
-        finally:
-            server.should_exit = True
-            running.join(timeout=30)
+    with served(settings) as origin:
+        yield Client(int(origin.rpartition(":")[2]))

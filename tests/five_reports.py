@@ -1,10 +1,10 @@
 """One home in which all scenarios have been told, landed, gated, built and published; and how its tables are asked."""
 
-import contextlib
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ from producers.scenarios import registry
 SCALE = "0.0001"
 
 
-@contextlib.contextmanager
-def home_of_all(folder: Path) -> Iterator[Settings]:
-    """A home below ``folder`` with a broker of its own, as a person at the desk would fill it."""
+def home_of_all(folder: Path) -> Settings:
+    """A home below ``folder``, filled as a person at the desk would, with a broker of its own meanwhile."""
     settings = Settings.load({"MIZAN_HOME": str(folder)}, folder=folder)
     initialise(settings)
     environment = os.environ | {"MIZAN_HOME": str(folder)}
@@ -26,9 +25,23 @@ def home_of_all(folder: Path) -> Iterator[Settings]:
         local.up(settings)
         for call in (*(["simulate", entry.name, "--scale", SCALE] for entry in registry.ENTRIES), ["run"]):
             subprocess.run([sys.executable, "-m", "console.main", *call], env=environment, check=True)
-        yield settings
     finally:
         local.down(settings)
+    return settings
+
+
+def shared_home_of_all(shared: Path) -> Settings:
+    """The same home for every process that shares a folder: the first one to ask makes it, the others wait."""
+    shared.mkdir(exist_ok=True)
+    folder, finished = shared / "home", shared / "finished"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            home_of_all(folder)
+            finished.touch()
+    return Settings.load({"MIZAN_HOME": str(folder)}, folder=folder)
 
 
 def newest(table: str, as_of: str, scope: str, scope_id: str) -> str:
