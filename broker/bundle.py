@@ -180,6 +180,20 @@ def keep_bundles(settings: Settings, agencies: Sequence[str]) -> dict[str, Path]
     return {agency: folders[agency] for agency in agencies}
 
 
+def renew_kept(settings: Settings) -> list[str]:
+    """Write the bundles that this machine keeps anew where they are not what they would be now; their agencies."""
+    renewed = []
+    for page in sorted((settings.home / "agencies").glob("*/bundle.json")):
+        document = json.loads(read_secret(page))
+        agency, system = document["agency_id"], document["system"]
+        password = kept_password(settings, agency, system)
+        if agency != EVALUATOR and password is not None:
+            access = Onboarded(agency, system, document["topic"], document["username"], password)
+            _keep(settings, access, password)
+            renewed.append(agency)
+    return renewed
+
+
 def keep_evaluator(settings: Settings) -> Path:
     """Onboard the national evaluator and have its bundle on this machine; its folder. As ``keep_bundles``."""
     access = add_evaluator(settings)

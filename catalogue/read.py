@@ -19,7 +19,7 @@ from typing import Any
 from catalogue.cells import Unreadable, read_cell
 from catalogue.tables import Column, Table, tables
 from contracts.errors import UsageError
-from contracts.event import Known
+from contracts.event import FUTURE_ALLOWANCE, Known
 from contracts.keys import current_key_id
 from contracts.settings import Settings
 
@@ -66,11 +66,27 @@ def merged(rows: Mapping[str, Sequence[Row]]) -> Catalogue:
 
 
 def known(settings: Settings) -> Known:
-    """What an event is judged against: services with their last day, places with their kind, current key ids."""
-    return known_of(current(settings), frozenset({current_key_id(settings)}))
+    """What an event is judged against: services with their last day, places with their kind, key ids.
+
+    A key id that was retired is known with its instant: what happened before may have waited in a spool.
+    """
+    from warehouse.lake import Lake
+    from warehouse.transport_keys import key_changes
+
+    live, retired = {current_key_id(settings)}, {}
+    soon = dt.datetime.now(dt.UTC) + FUTURE_ALLOWANCE
+    for change in key_changes(Lake(settings)):
+        live |= {change.new_key_id} | ({change.old_key_id} if change.retired_at > soon else set())
+        retired[change.old_key_id] = change.retired_at
+    live -= {key_id for key_id, retired_at in retired.items() if retired_at <= soon}
+    return known_of(current(settings), frozenset(live), retired)
 
 
-def known_of(catalogue: Catalogue, user_key_ids: frozenset[str] | None = None) -> Known:
+def known_of(
+    catalogue: Catalogue,
+    user_key_ids: frozenset[str] | None = None,
+    retired_key_ids: Mapping[str, dt.datetime] | None = None,
+) -> Known:
     """The same, of a catalogue in hand. A service ends by ``valid_to`` alone, whatever its lifecycle says."""
     services: dict[str, dt.date | None] = {}
     for row in catalogue.services:
@@ -79,7 +95,8 @@ def known_of(catalogue: Catalogue, user_key_ids: frozenset[str] | None = None) -
             before = services[service]
             last_day = None if before is None or last_day is None else max(before, last_day)
         services[service] = last_day
-    return Known(services, {row["place_id"]: row["kind"] for row in catalogue.places}, user_key_ids)
+    places = {row["place_id"]: row["kind"] for row in catalogue.places}
+    return Known(services, places, user_key_ids, retired_key_ids or {})
 
 
 def as_of(rows: Iterable[Row], day: dt.date) -> list[Row]:

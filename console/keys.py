@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     key_app = typer.Typer(help="The keys that stand between a person and the lake.", no_args_is_help=True)
     key_app.command("ls")(list_keys)
     key_app.command("rotate")(rotate)
+    key_app.command("replace-transport")(replace_transport)
     app.add_typer(key_app, name="key")
 
 
@@ -55,3 +56,33 @@ def rotate(
     note("copy the key file now: mizan backup DIR --with-keys FOLDER")
     note(f"older pids leave the disk with the first mizan compact after {done.old_pids_gone_from:%Y-%m-%d %H:%M} UTC")
     note("backups made before hold them until you remove them")
+
+
+def replace_transport(
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why: what leaked.")],
+    retire_at: Annotated[
+        str | None,
+        typer.Option(
+            "--retire-at", help="Until when the old key holds, such as 2026-12-22T00:00+03:30; by default now."
+        ),
+    ] = None,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Put a new transport key in the place of one that leaked. Months from now on are flagged users: discontinuity.
+
+    A run that died is finished by the same command.
+    """
+    from pipeline.transport_key import parsed_instant, replace_transport_key
+
+    instant = None if retire_at is None else parsed_instant(retire_at)
+    done = replace_transport_key(Settings.load(), by=by, reason=reason, retire_at=instant)
+    if as_json:
+        print_json(done.document())
+        return
+    data.print(f"{done.new_key_id} is the transport key; {done.old_key_id} holds for what happens", markup=False)
+    data.print(f"before {done.retired_at:%Y-%m-%d %H:%M} UTC and is key_unknown from then on", markup=False)
+    if done.resumed:
+        note("a replacement that had not come to its end is finished; no further key was made")
+    note(f"bundles on this machine with the new key: {', '.join(done.agencies) or 'none'}")
+    note("every other agency: mizan agency rotate ID --out DIR, and hand DIR over")

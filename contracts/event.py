@@ -69,6 +69,7 @@ class Known:
     services: Mapping[str, dt.date | None] | None = None  # service to its last day, None while it lives
     places: Mapping[str, str] | None = None  # place to its kind
     user_key_ids: frozenset[str] | None = None
+    retired_key_ids: Mapping[str, dt.datetime] = field(default_factory=dict)  # id to the instant it was retired at
 
 
 OFFLINE = Known()
@@ -106,8 +107,9 @@ def _judge(
     envelope = _envelope(document, agency_id, now, contract)
     _check_privacy(document)
     event_type = contract.types[envelope["type"]]
-    data = _data(document["data"], event_type, contract, known)
     occurred_at: dt.datetime = envelope["time"]
+    data = _data(document["data"], event_type, contract)
+    _check_key_id(data, occurred_at, known)
     _check_domain(data, occurred_at, known, event_type, contract)
     return Event(envelope["id"], envelope["source"], agency_id, event_type.name, occurred_at, data)
 
@@ -233,7 +235,7 @@ def _check_leak(node: Any, name: str) -> None:
             _check_leak(child, name)
 
 
-def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContract, known: Known) -> dict[str, Any]:
+def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContract) -> dict[str, Any]:
     """The data fields in their columns' types; an explicit null is an absent field."""
     present = {name: value for name, value in given.items() if value is not None}
     for name in event_type.required:
@@ -244,12 +246,19 @@ def _data(given: Mapping[str, Any], event_type: EventType, contract: EventContra
             raise Refused("unknown_field", _shown(name))
     fields = contract.fields_of(event_type.name)
     data = {name: field_kinds.read(fields[name], value) for name, value in present.items()}
-    key_id = data.get("user_key_id")
-    if known.user_key_ids is not None and key_id is not None and key_id not in known.user_key_ids:
-        raise Refused("key_unknown")
     if "period" in data:
         field_kinds.check_period(data["period"], data["calendar"])
     return data
+
+
+def _check_key_id(data: Mapping[str, Any], occurred_at: dt.datetime, known: Known) -> None:
+    """The key must be a current one, or one that was current when the event happened: it may have waited in a spool."""
+    key_id = data.get("user_key_id")
+    if known.user_key_ids is None or key_id is None or key_id in known.user_key_ids:
+        return
+    retired_at = known.retired_key_ids.get(key_id)
+    if retired_at is None or occurred_at >= retired_at:
+        raise Refused("key_unknown")
 
 
 def _check_domain(

@@ -83,6 +83,18 @@ def current_key_id(settings: Settings) -> str:
         raise UsageError(f"cannot read {_key_id_file(settings)}: {error}") from error
 
 
+def transport_key_of(settings: Settings, key_id: str) -> Path:
+    """Where a transport key lies under its own id: one that was replaced, or is about to be put in its place."""
+    key = settings.transport_key_file
+    return key.with_name(f"{key.name}.{key_id}")
+
+
+def put_transport_key(settings: Settings, text: str, key_id: str) -> None:
+    """Make ``text`` the domain's transport key, and ``key_id`` its id."""
+    write_secret(settings.transport_key_file, text)
+    write_secret(_key_id_file(settings), key_id)
+
+
 def key_fingerprint(key: bytes) -> str:
     """What a backup may say of a key: 16 hexadecimal digits that tell two keys apart and give neither away."""
     return hmac.new(key, b"mizan key fingerprint v1", hashlib.sha256).hexdigest()[:16]

@@ -103,6 +103,15 @@ def lake_tables() -> Mapping[str, Mapping[str, str]]:
                 "decided_by": "VARCHAR",  # gate, or the operator's name
                 "reason": "VARCHAR",
             },
+            # One row: one transport key put in the place of another, by name. Only added to.
+            "transport_key_changes": {
+                "old_key_id": "VARCHAR",
+                "new_key_id": "VARCHAR",
+                "introduced_at": "TIMESTAMPTZ",
+                "retired_at": "TIMESTAMPTZ",
+                "decided_by": "VARCHAR",
+                "reason": "VARCHAR",
+            },
             # One row: one month closed or reopened by name. The latest row of a month counts.
             "month_closings": {
                 "calendar": "VARCHAR",

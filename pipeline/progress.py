@@ -40,6 +40,7 @@ def counted_state(settings: Settings) -> State:
     from warehouse.losses import losses_counted
     from warehouse.quarantine_states import decisions
     from warehouse.rewriting import times_rewritten
+    from warehouse.transport_keys import key_changes
 
     lake = Lake(settings)
     try:
@@ -47,12 +48,14 @@ def counted_state(settings: Settings) -> State:
     except UsageError:
         closings = None  # a lake made before months were closed by name
     decided, events = decisions(lake), lake.open("events")
+    replaced = [change.new_key_id for change in key_changes(lake)]
     return {
         "verdicts": lake.open("verdicts").version,
         "quarantine_decisions": None if decided is None else decided.version,
         "month_closings": closings,
         "losses": losses_counted(events),
         "rewritten": times_rewritten(events),
+        "transport_key": replaced[-1] if replaced else None,
         "day": tehran_today().isoformat(),
         **{one.lake_name: lake.open(one.lake_name, one.lake_columns).version for one in tables().values()},
     }

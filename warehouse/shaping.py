@@ -23,6 +23,7 @@ from warehouse.metric_tables import MetricTable, quoted
 from warehouse.month_closings import TABLE as LEDGER
 from warehouse.month_closings import latest
 from warehouse.month_states import Telling, month_policy, state_of
+from warehouse.transport_keys import show_breaks
 
 DIMENSIONS = (
     *("dim_agency", "dim_service", "dim_place", "dim_month", "dim_scope", "dim_mandate", "dim_framework"),
@@ -39,6 +40,7 @@ def shape(connection: Connection, tables: Sequence[MetricTable], settings: Setti
     _make_time_tellings(connection, dated, settings, now)
     _make_closings(connection, settings)
     show_losses(connection, settings)
+    show_breaks(connection, settings)
     for table in tables:
         select = _dated(table) if table.time_key is not None else _whole(table)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE shaped_{table.name} AS {select}")
@@ -228,6 +230,7 @@ def period_of(calendar: str, label: str) -> Period:
 def fingerprint(connection: Connection, tables: Sequence[MetricTable], settings: Settings) -> str:
     """Two builds with one fingerprint publish the same: rows, key counts, states, dimensions, threshold."""
     relations = [f"shaped_{table.name}" for table in tables] + ["time_tellings", "closings", "accepted_losses"]
+    relations += ["user_breaks"]
     relations += dimensions_of(connection)
     parts = []
     for relation in relations:

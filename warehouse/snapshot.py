@@ -30,7 +30,8 @@ _TABLE_COMMENTS = {
     "monthly_transactions": "Transactions received and completed a month; declared figures apart from events.",
     "monthly_channel_share": "Completed transactions and active users by channel as shares of all channels.",
     "period_totals": "Quarters, halves, years and declared ranges. Users are distinct in the period.",
-    "month_states": "Each month's state, vintage and how many expected agencies reported after its end.",
+    "month_states": "Each month's state, vintage, how many expected agencies reported after its end, and "
+    "whether its users can be compared with those of the months before (users).",
     "restatements": "Every changed cell of a month that was published as more than open.",
     "accepted_losses": "Offsets gone before they landed, accepted by name: the agency's figures may lack them.",
     "_meta": "What this version is.",
@@ -129,8 +130,9 @@ def write_dimensions(connection: Connection, *, target: str) -> None:
         connection.execute(f"CREATE TABLE {target}.marts.{name} AS SELECT {columns} FROM {name} ORDER BY ALL")  # noqa: S608
     connection.execute(
         f"CREATE TABLE {target}.marts.month_states AS "  # noqa: S608
-        "SELECT calendar, time_key AS month, state, vintage, expected, reported, closed_by, closed_at, note "
-        "FROM standing WHERE is_month ORDER BY ALL"
+        "SELECT calendar, time_key AS month, state, vintage, expected, reported, closed_by, closed_at, note, "
+        "if(time_key >= first_month, 'discontinuity', 'comparable') AS users "
+        "FROM standing LEFT JOIN user_breaks USING (calendar) WHERE is_month ORDER BY ALL"
     )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from landing_stage import Stage, await_stopped, ended, visit
 
 from catalogue.read import known
+from contracts.errors import Fenced
 from contracts.event import Known
 from contracts.platform_key import read_platform_key
+from contracts.settings import Settings
+from landing import drain
 from landing.drain import land
 from landing.replay import replay
+from landing.rotation import rotate
 from landing.verify import verify
 from pipeline.backup import backup
 from pipeline.keys import rotate_platform_key
@@ -33,7 +39,8 @@ PEOPLE = [f"{n:02x}" * 32 for n in range(1, 8)]
 
 
 def visits(agency: str, prefix: str, people: list[str]) -> list[bytes]:
-    return [visit(agency, f"{prefix}-{n}", data={"user_key": person}) for n, person in enumerate(people)]
+    at = (dt.datetime.now(dt.UTC) - dt.timedelta(days=40)).isoformat()  # few months to build
+    return [visit(agency, f"{prefix}-{n}", time=at, data={"user_key": person}) for n, person in enumerate(people)]
 
 
 def figures(stage: Stage) -> tuple[str, list[tuple[object, ...]]]:
@@ -139,3 +146,25 @@ def test_a_backup_of_before_is_restored_with_the_key_of_today_and_rotated_again(
     for path in (tmp_path / "backup").rglob("*"):
         assert not path.is_file() or not any(secret in path.read_bytes() for secret in secrets), path
     assert verify(stage.settings, deep=True).ok
+
+
+def test_a_batch_read_before_a_rotation_is_not_landed_on_a_lake_loaded_after_it(
+    landing_broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stage = Stage(landing_broker, tmp_path / "home", MIZAN_LAND_CAP="4")
+    agency = stage.agency(partitions=1)
+    stage.send(agency, visits(agency, "e", PEOPLE * 3))
+    right, landed = drain._Batch.land, []
+
+    def rotating(batch: Any, *rest: Any) -> None:
+        right(batch, *rest)
+        if not landed:
+            landed.append(rotate(stage.settings, **WHY))
+
+    monkeypatch.setattr(drain._Batch, "land", rotating)
+    with pytest.raises(Fenced, match="rotated"):
+        land(stage.settings, until_empty=True)
+    land(stage.settings, until_empty=True)
+    assert len(stage.ids(agency)) == 3 * len(PEOPLE)
+    assert stage.rows("events", "SELECT count(DISTINCT pid) FROM t") == [(len(PEOPLE),)]
+    stage.clear()

@@ -10,6 +10,7 @@ from landing_stage import Stage, visit
 
 from catalogue.read import known
 from contracts.event import Known
+from contracts.reporting_time import month_of, tehran_date
 from landing.drain import land
 from landing.replay import replay
 from landing.verify import verify
@@ -24,11 +25,14 @@ from warehouse.signing import create_signing_key
 pytestmark = pytest.mark.integration
 WHY = {"by": "Keeper", "reason": "request 12"}
 ROWS = 'SELECT * FROM t ORDER BY topic, partition, "offset"'
+NOW = dt.datetime.now(dt.UTC)
+# Not so long ago, so that there are few months to build, and long enough for its month to be provisional.
+AT = (NOW - dt.timedelta(days=70)).isoformat()
 GONE, *OTHERS = (f"{n:02x}" * 32 for n in range(1, 6))
 
 
 def visits(agency: str, prefix: str, people: list[str]) -> list[bytes]:
-    return [visit(agency, f"{prefix}-{n}", data={"user_key": person}) for n, person in enumerate(people)]
+    return [visit(agency, f"{prefix}-{n}", time=AT, data={"user_key": person}) for n, person in enumerate(people)]
 
 
 @pytest.mark.parametrize("lost", ["events", "both"])
@@ -71,8 +75,7 @@ def test_a_lost_file_is_made_again_without_the_person(stage: Stage, lost: str):
 def test_the_next_version_is_without_the_person_and_says_why_a_settled_month_changed(stage: Stage):
     create_signing_key(stage.settings)
     agency = stage.agency()
-    at = dt.datetime(2020, 4, 1, 12, tzinfo=dt.UTC).isoformat()
-    stage.send(agency, [*visits(agency, "e", [GONE, *OTHERS]), visit(agency, "none", time=at)])
+    stage.send(agency, [*visits(agency, "e", [GONE, *OTHERS]), visit(agency, "other", time=AT)])
     run(stage.settings)
     assert users(stage) == [(6, 6)]
     forget(stage.settings, [GONE], **WHY)
@@ -90,5 +93,6 @@ def users(stage: Stage) -> list[tuple[object, ...]]:
     with open_published(stage.settings) as published:
         return published.execute(
             "SELECT active_users, registered_users FROM marts.monthly_users "
-            "WHERE calendar = 'jalali' AND month = '1399-01' AND scope = 'national' AND channel = 'all'"
+            "WHERE calendar = 'jalali' AND month = $month AND scope = 'national' AND channel = 'all'",
+            {"month": month_of("jalali", tehran_date(dt.datetime.fromisoformat(AT))).label},
         ).fetchall()
