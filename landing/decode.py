@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
-from contracts.identity import pid_maker
+from contracts.identity import keyed_digest, pid_maker
 from contracts.lake_tables import data_columns
 from landing.cluster import Topic
 from landing.codes import make_codes
 from landing.consumer import Chunk
 from landing.decode_sql import digest_content, good_rows_query
 from landing.members import Members, all_members, members_in, some_of
+from landing.quick_json import read_object
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
 
@@ -89,7 +90,7 @@ class Decoder:
         self._known = known
         self._pid = pid_maker(platform_key)
         connection.execute("SET VARIABLE content_key = $key", {"key": subkey(platform_key, "payload digest").hex()})
-        self._raw_key = subkey(platform_key, "quarantine digest")
+        self._raw_digest = keyed_digest(subkey(platform_key, "quarantine digest"))
         self._pids: dict[str, bytes] = {}
         self.sampled, self.fewest = SAMPLED, FEWEST
         self._codes = make_codes(connection, known)
@@ -228,7 +229,7 @@ class Decoder:
             rejection.reason_code,
             rejection.stage,
             rejection.detail,
-            hmac.digest(self._raw_key, value or b"", "sha256")[:16],
+            self._raw_digest(value or b"")[:16],
             len(value or b""),
             rejection.excerpt,
         )
@@ -244,7 +245,8 @@ class Decoder:
     def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
         agency = self._agencies[self._topics[chunk.topics[i]]]
         try:
-            return parse(Record(chunk.values[i], agency, tuple(chunk.headers[i] or ())), now, self._known)
+            record = Record(chunk.values[i], agency, tuple(chunk.headers[i] or ()))
+            return parse(record, now, self._known, read_object)
         except Exception as error:
             # The parser promises never to raise: this is our fault, the record waits for its mending.
             return Rejection("internal_error", "wire", type(error).__name__)
