@@ -287,9 +287,11 @@ class Decoder:
         self._connection.register("found_pids", table)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
         self._connection.unregister("found_pids")
-        held = set(self._columns_held())
+        held, long = set(self._columns_held()), self._codes.long_columns()
         listed = ", ".join(
-            f'decoded."{name}"' if name in held else f'NULL::{kind} AS "{name}"'
+            (f'decoded."{name}"::VARCHAR AS "{name}"' if name in long else f'decoded."{name}"')
+            if name in held
+            else f'NULL::{kind} AS "{name}"'
             for name, kind in self._types.items()
             if name != "pid"
         )
