@@ -1,7 +1,8 @@
 """Landing against bare consumption: the same topic, the same run, on a broker of its own.
 
-``python -m benchmarks.landing [--events 500000] [--tls]`` prints one row per measurement and appends each as a JSON
-line to ``var/bench/landing.jsonl``. CPU seconds are those of the measuring process alone, all its threads included.
+``python -m benchmarks.landing [--events 500000] [--tls] [--small]`` prints one row per measurement and appends each as
+a JSON line to ``var/bench/landing.jsonl``; ``--tls`` lands once more over SASL_SSL. CPU seconds are those of the
+measuring process alone, all its threads included. The share of re-keying is that of the step that makes pids of keys.
 """
 
 import argparse
@@ -10,9 +11,11 @@ import json
 import os
 import platform
 import random
+import shutil
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.rows import keep, measured
 
@@ -21,8 +24,15 @@ TOPIC = f"egov.events.v1.{AGENCY}"
 SERVICES, USERS_PER_EVENT = 600, 0.3
 
 
-def events(count: int, seed: int) -> "list[bytes]":
-    """Completed transactions of about 540 bytes, three or so a person, ids ordered by time."""
+MEASURED = ("consume", "land")
+SMALL = ("transaction_id", "service_id", "channel", "user_key", "outcome")
+
+
+def events(count: int, seed: int, small: bool = False) -> "list[bytes]":
+    """Completed transactions of about 540 bytes, three or so a person, ids ordered by time.
+
+    ``small`` ones have the required fields and the key alone, some 350 bytes.
+    """
     draw = random.Random(seed)
     begin = dt.datetime(2020, 3, 21, tzinfo=dt.UTC)
     people = [f"{draw.getrandbits(256):064x}" for _ in range(max(1, int(count * USERS_PER_EVENT)))]
@@ -51,7 +61,7 @@ def events(count: int, seed: int) -> "list[bytes]":
             "source": f"/agencies/{AGENCY}",
             "type": "ir.egov.transaction.completed.v1",
             "time": (begin + dt.timedelta(milliseconds=100 * number)).isoformat(timespec="milliseconds"),
-            "data": data,
+            "data": {name: data[name] for name in SMALL} if small else data,
         }
         made.append(json.dumps(document, separators=(",", ":")).encode())
     return made
@@ -84,13 +94,24 @@ def land(count: int) -> int:
 
 def one(name: str, count: int) -> None:
     """The measurement itself; prints its row."""
-    import confluent_kafka  # noqa: F401 imported before the clock starts, as everything below
-    import deltalake  # noqa: F401
-    import duckdb  # noqa: F401
+    # Imported before the clock starts, with all that these import.
+    from landing import drain
+    from landing.decode import Decoder
 
-    wall, cpu = time.monotonic(), time.process_time()
-    seen = {"consume": consume, "land": land}[name](count)
-    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    rekeying = 0.0
+    step = Decoder._rekey
+
+    def timed(decoder: Decoder) -> None:
+        nonlocal rekeying
+        begun = time.process_time()
+        step(decoder)
+        rekeying += time.process_time() - begun
+
+    assert drain.Decoder is Decoder
+    with mock.patch.object(Decoder, "_rekey", timed):
+        wall, cpu = time.monotonic(), time.process_time()
+        seen = {"consume": consume, "land": land}[name](count)
+        cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     # Not getrusage: its maximum is inherited from the process that started this one.
     status = Path("/proc/self/status").read_text()
     rss = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
@@ -104,6 +125,7 @@ def one(name: str, count: int) -> None:
                 "cpu_seconds_per_million": round(cpu / seen * 1e6, 2),
                 "events_per_cpu_second": round(seen / cpu),
                 "peak_rss_mb": round(rss),
+                "rekeying_share": round(rekeying / cpu, 3) if name == "land" else None,
             }
         )
     )
@@ -114,6 +136,7 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--events", type=int, default=500_000)
     asked.add_argument("--tls", action="store_true")
+    asked.add_argument("--small", action="store_true")
     asked.add_argument("--only", choices=["consume", "land"])
     options = asked.parse_args()
     if options.only:
@@ -136,24 +159,32 @@ def main() -> None:
         plain = local.up(settings, benchmark_plaintext=True)["plaintext_bootstrap"]
         try:
             add_agency(settings, AGENCY)
-            if not options.tls:
-                environment |= {"KAFKA_BOOTSTRAP_SERVERS": plain, "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+            plaintext = {"KAFKA_BOOTSTRAP_SERVERS": plain, "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
             producer = Producer({
                 "bootstrap.servers": plain, "linger.ms": 20, "log_level": 0, "queue.buffering.max.messages": 2_000_000,
                 "queue.buffering.max.kbytes": 2_000_000,
             })  # fmt: skip
-            for number, value in enumerate(events(options.events, seed=1)):
+            size = 0
+            for number, value in enumerate(events(options.events, 1, options.small)):
+                size += len(value)
                 producer.produce(TOPIC, value)
                 if number % 10_000 == 0:
                     producer.poll(0)
             assert producer.flush(120) == 0
             shape = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
             asking = ("--events", str(options.events), "--only")
-            rows = [measured("landing", *asking, name, environment=environment) for name in ("consume", "land")]
-            ratio = float(str(rows[1]["cpu_seconds_per_million"])) / float(str(rows[0]["cpu_seconds_per_million"]))
-            for row in rows:
-                row |= {"transport": "SASL_SSL" if options.tls else "PLAINTEXT", "machine": shape}
-                row["cpu_ratio_to_consume"] = round(ratio, 2) if row is rows[1] else 1.0
+            rows = [measured("landing", *asking, name, environment=environment | plaintext) for name in MEASURED]
+            if options.tls:
+                for state in ("lake", "build"):  # a lake that went back would halt
+                    shutil.rmtree(Path(folder) / state)
+                Lake(settings).create()
+                rows.append(measured("landing", *asking, "land", environment=environment))
+            least, once, *_ = (float(str(row["cpu_seconds_per_million"])) for row in rows)
+            for row, transport in zip(rows, ("PLAINTEXT", "PLAINTEXT", "SASL_SSL"), strict=False):
+                cost = float(str(row["cpu_seconds_per_million"]))
+                row |= {"transport": transport, "machine": shape, "bytes": size // options.events}
+                row |= {"cpu_ratio_to_consume": round(cost / least, 2), "rate_to_plaintext": round(once / cost, 2)}
+            rows[0]["rate_to_plaintext"] = None
             now = dt.datetime.now(dt.UTC).isoformat()
             keep("landing", [{"at": now, **row} for row in rows])
         finally:

@@ -80,8 +80,8 @@ def replace_transport(
     if as_json:
         print_json(done.document())
         return
-    data.print(f"{done.new_key_id} is the transport key; {done.old_key_id} holds for what happens", markup=False)
-    data.print(f"before {done.retired_at:%Y-%m-%d %H:%M} UTC and is key_unknown from then on", markup=False)
+    say(f"{done.new_key_id} is the transport key; {done.old_key_id} holds for what happens")
+    say(f"before {done.retired_at:%Y-%m-%d %H:%M} UTC and is key_unknown from then on")
     if done.resumed:
         note("a replacement that had not come to its end is finished; no further key was made")
     note(f"bundles on this machine with the new key: {', '.join(done.agencies) or 'none'}")

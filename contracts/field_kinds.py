@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from contracts.errors import UsageError
@@ -38,6 +39,12 @@ def is_identifier(text: str) -> bool:
 def read(field: Field, value: Any) -> Any:
     """The column's value of one field. Raises Refused."""
     return _READERS[field.kind](field, value)
+
+
+@cache
+def readers_of(type_name: str) -> Mapping[str, Callable[[Any], Any]]:
+    """``read`` for each field as one type of event means it, by the field's name."""
+    return {name: partial(_READERS[field.kind], field) for name, field in event_contract().fields_of(type_name).items()}
 
 
 def check_period(period: str, calendar: str) -> None:
@@ -86,9 +93,11 @@ def _reference(code: str) -> Callable[[Field, Any], str]:
 
 
 def _code(field: Field, value: Any) -> str:
-    text = _text(field, value)
     assert field.vocabulary is not None
-    code = spellings(field.vocabulary).get(text.lower())
+    listed = spellings(field.vocabulary)
+    if value.__class__ is str and value in listed:
+        return listed[value]  # as most senders write it
+    code = listed.get(_text(field, value).lower())
     if code is None:
         raise Refused("unknown_channel" if field.vocabulary == "channel" else "schema_violation", field.name)
     return code

@@ -27,7 +27,10 @@ _MOBILE = re.compile(MOBILE_PATTERN)
 _EMAIL = re.compile(EMAIL_PATTERN)
 # What a national id or a mobile number can begin with.
 _FIRST = frozenset("+0123456789۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")
-_LENGTHS = range(10, 15)  # of a national id or a mobile number, dashes and prefix included
+# How long a personal id is at least that holds no @, and what it can begin with: white space around it counts too.
+SHORTEST = 10
+SUSPECT = _FIRST | {chr(code) for code in range(0x3001) if chr(code).isspace()}
+_LENGTHS = range(SHORTEST, 15)  # of a national id or a mobile number, dashes and prefix included
 # Far above any field of the contract. Composing orders runs of combining marks, which takes quadratic time.
 LONGEST_COMPOSED = 4_096
 
@@ -115,19 +118,25 @@ def pid(platform_key: bytes, key: str) -> bytes:
 
 
 def pid_maker(platform_key: bytes) -> Callable[[str], bytes]:
-    """``pid`` under one key, for many user_keys: what HMAC makes of the key alone is made once (a third of the cost).
+    """``pid`` under one key, for many user_keys."""
+    digest = keyed_digest(platform_key, b"v1|")
+    return lambda key: digest(key.encode("ascii"))[:16]
 
-    RFC 2104: H(key ^ opad, H(key ^ ipad, text)).
+
+def keyed_digest(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
+    """HMAC-SHA256 of ``prefix`` and a text under one key, for many texts: what it makes of the key alone is made once.
+
+    RFC 2104: H(key ^ opad, H(key ^ ipad, text)). For short texts it costs less than half of ``hmac.digest``.
     """
-    block = (platform_key if len(platform_key) <= 64 else hashlib.sha256(platform_key).digest()).ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + b"v1|").copy
+    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + prefix).copy
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
 
-    def made(key: str) -> bytes:
+    def made(text: bytes) -> bytes:
         first, second = inner(), outer()
-        first.update(key.encode("ascii"))
+        first.update(text)
         second.update(first.digest())
-        return second.digest()[:16]
+        return second.digest()
 
     return made
 

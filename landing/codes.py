@@ -19,6 +19,9 @@ from contracts.identity import looks_personal, normalise
 from contracts.vocabularies import codes
 from warehouse.connection import Connection
 
+EVENT_TYPE = "event_type_code"
+LONG = 100
+
 
 @dataclass(frozen=True)
 class Enumeration:
@@ -45,8 +48,10 @@ class Codes:
         fields = event_contract().fields
         return {"event_type": EVENT_TYPE} | {fields[name].column: one.name for name, one in self.of_field.items()}
 
-
-EVENT_TYPE = "event_type_code"
+    def long_columns(self) -> set[str]:
+        """Columns whose enumeration is long: a file of a few rows would hold all its members."""
+        fields = event_contract().fields
+        return {fields[name].column for name, one in self.of_field.items() if one.size > LONG}
 
 
 def make_codes(connection: Connection, known: Known) -> Codes:

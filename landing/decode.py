@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from contracts.event import FUTURE_ALLOWANCE, JSON_TYPES, Event, Known, Record, Rejection, excerpt, parse
 from contracts.event_contract import event_contract
+from contracts.identity import keyed_digest
 from contracts.lake_tables import data_columns
 from contracts.platform_key import PAYLOAD_DIGEST, QUARANTINE_DIGEST, subkey
 from landing.cluster import Topic
@@ -23,6 +23,7 @@ from landing.codes import make_codes
 from landing.consumer import Chunk
 from landing.decode_sql import digest_content, good_rows_query
 from landing.members import Members, all_members, members_in, some_of
+from landing.quick_json import read_object
 from landing.rekeying import LandingKeys, digest_links, rekeyed_sql
 from warehouse.connection import Connection
 from warehouse.lake import arrow_schema
@@ -92,7 +93,7 @@ class Decoder:
         content_key = subkey(keys.events.links[0], PAYLOAD_DIGEST)
         connection.execute("SET VARIABLE content_key = $key", {"key": content_key.hex()})
         self._later_links = digest_links(connection, keys.events)
-        self._raw_key = subkey(keys.quarantine.links[0], QUARANTINE_DIGEST)
+        self._raw_digest = keyed_digest(subkey(keys.quarantine.links[0], QUARANTINE_DIGEST))
         self._pids: dict[str, bytes] = {}
         self.sampled, self.fewest = SAMPLED, FEWEST
         self._codes = make_codes(connection, known)
@@ -231,7 +232,7 @@ class Decoder:
             rejection.reason_code,
             rejection.stage,
             rejection.detail,
-            self.keys.quarantine.digest(QUARANTINE_DIGEST, hmac.digest(self._raw_key, value or b"", "sha256")[:16]),
+            self.keys.quarantine.digest(QUARANTINE_DIGEST, self._raw_digest(value or b"")[:16]),
             len(value or b""),
             rejection.excerpt,
         )
@@ -247,7 +248,8 @@ class Decoder:
     def _judge(self, chunk: Chunk, i: int, now: dt.datetime) -> Event | Rejection:
         agency = self._agencies[self._topics[chunk.topics[i]]]
         try:
-            return parse(Record(chunk.values[i], agency, tuple(chunk.headers[i] or ())), now, self._known)
+            record = Record(chunk.values[i], agency, tuple(chunk.headers[i] or ()))
+            return parse(record, now, self._known, read_object)
         except Exception as error:
             # The parser promises never to raise: this is our fault, the record waits for its mending.
             return Rejection("internal_error", "wire", type(error).__name__)
@@ -288,9 +290,11 @@ class Decoder:
         self._connection.register("found_pids", table)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE pids AS SELECT * FROM found_pids")
         self._connection.unregister("found_pids")
-        held = set(self._columns_held())
+        held, long = set(self._columns_held()), self._codes.long_columns()
         listed = ", ".join(
-            f'decoded."{name}"' if name in held else f'NULL::{kind} AS "{name}"'
+            (f'decoded."{name}"::VARCHAR AS "{name}"' if name in long else f'decoded."{name}"')
+            if name in held
+            else f'NULL::{kind} AS "{name}"'
             for name, kind in self._types.items()
             if name != "pid"
         )

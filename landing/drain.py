@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gc
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +117,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
 
         known = known_to_catalogue(settings)
     cluster = Cluster(settings.kafka())
-    with bounds_of(settings) as bounds:
+    with bounds_of(settings) as bounds, _no_search_for_cycles():
         while True:
             before = landed.offsets
             landed.halts.clear()
@@ -124,6 +126,7 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
             except PlanOutdated:
                 continue
             except OUT_OF_MEMORY:
+                gc.collect()  # what the batch held may hang on the error
                 bounds.halve()
                 continue
             if not until_empty or landed.offsets == before:
@@ -135,6 +138,18 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
     if landed.halts:
         raise LandingHalted(landed)
     return landed
+
+
+@contextlib.contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """A batch makes objects by the hundred thousand and no cycles: a search for these goes through all of them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, bounds: Bounds, landed: Landed) -> None:
