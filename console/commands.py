@@ -13,6 +13,7 @@ MODULES = (
     "console.gateway",
     "console.events",
     "console.ping",
+    "console.declarations",
     "console.evaluator",
     "console.catalogue",
     "console.landing",

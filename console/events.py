@@ -66,12 +66,8 @@ def send_file(settings: Settings, login: AgencyLogin, file: str, *, again: bool,
 
     Raises BadInput where a line is refused, TryAgain where the broker is away.
     """
-    from producers.outbox import Outbox
-    from producers.publisher import Publisher
-
-    sender = login.agency_id
     lines = [line for line in (raw.rstrip(b"\r\n") for raw in _lines(file)) if line.strip()]
-    _, errors = _checked(lines, sender)
+    _, errors = _checked(lines, login.agency_id)
     if errors:
         # Nothing of a bad file is sent: half a file is harder to mend than none.
         if as_json:
@@ -80,6 +76,15 @@ def send_file(settings: Settings, login: AgencyLogin, file: str, *, again: bool,
         raise BadInput(
             f"{len(errors):,} of {len(lines):,} lines are refused, nothing was sent", hint="mizan check FILE"
         )
+    send_lines(settings, login, lines, again=again, as_json=as_json)
+
+
+def send_lines(settings: Settings, login: AgencyLogin, lines: list[bytes], *, again: bool, as_json: bool) -> None:
+    """Take good events onto the disk and send them as ``login``; say how many were sent. TryAgain as ``send_file``."""
+    from producers.outbox import Outbox
+    from producers.publisher import Publisher
+
+    sender = login.agency_id
     publishers: list[Publisher] = []
 
     def connect() -> Publisher:

@@ -32,12 +32,23 @@ def show(as_json: bool = JSON_OPTION) -> None:
 def contract(
     as_json: bool = JSON_OPTION,
     asyncapi: bool = typer.Option(False, "--asyncapi", help="The topics and their messages, as AsyncAPI 3."),
+    openapi: bool = typer.Option(False, "--openapi", help="The HTTP gateway, as OpenAPI 3.1."),
+    markdown: bool = typer.Option(False, "--markdown", help="The page that agencies read."),
 ) -> None:
     """The event contract; with --json as JSON Schema 2020-12, for any validator."""
     from contracts.async_api import async_api
     from contracts.event_contract import event_contract
     from contracts.json_schema import event_schema
+    from contracts.reference import reference
 
+    if markdown:
+        typer.echo(reference(), nl=False)
+        return
+    if openapi:
+        from gateway.open_api import open_api
+
+        print_json(open_api())
+        return
     if asyncapi:
         print_json(async_api())
         return

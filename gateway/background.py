@@ -26,12 +26,15 @@ STOP_SECONDS = 40.0  # longer than a request in work may take
 def up(settings: Settings, port: int) -> Path:
     """Start `mizan gateway run`, or find it running; its log. Comes back when it listens.
 
-    Raises MizanError where it ends while starting (with its last line), TryAgain where it is not ready in time.
+    Raises MizanError where it ends while starting (with its last line), TryAgain where the port is another's or it is
+    not ready in time.
     """
     with _one_at_a_time(settings) as folder:
         log = folder / "gateway.log"
         if _running(folder) is not None:
             return log
+        if _listens(port):
+            raise TryAgain(f"another program listens on port {port}", hint="--port N")
         call = [sys.executable, "-m", "console.main", "gateway", "run", "--port", str(port)]
         # posix_spawn, not subprocess: it is meant to outlive us, which subprocess would report as a leak.
         pid = os.posix_spawn(

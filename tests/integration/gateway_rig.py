@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -55,7 +55,7 @@ class Served:
     door: Door
     token: str = ""
     context: ssl.SSLContext | None = None
-    seen: list[Answer] = field(default_factory=list)
+    agency: str = ""
 
     def connect(self) -> http.client.HTTPConnection:
         if self.context is not None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
+import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from corpus_cases import cases
@@ -15,6 +18,7 @@ from topic_content import values_on_topic
 
 from broker.administration import add_agencies, allow_gateway
 from contracts.event import Event
+from contracts.reference import AGENCY, reference
 from contracts.settings import KafkaLogin, Settings
 from gateway import logins, server
 from gateway.bodies import BATCH, NDJSON, SINGLE
@@ -195,3 +199,17 @@ def test_an_agency_whose_topic_is_not_there_harms_no_other(broker: Settings, sit
     _, token = add_token(broker, nobody)
     assert site.post(lines(event(nobody)), token=token).verdicts == ["try_again"]
     assert site.post(lines(event(agency))).verdicts == ["accepted"]
+
+
+def test_the_example_with_curl_on_the_agencies_page_is_accepted(
+    broker: Settings, site: Served, agency: str, tmp_path: Path
+) -> None:
+    page = reference().replace(AGENCY, agency)
+    block = page[page.index("echo '") : page.index("```", page.index("echo '"))]
+    words = "\n".join(line for line in block.splitlines() if not line.startswith("kcat"))
+    environment = os.environ | {"GATEWAY": f"http://127.0.0.1:{site.port}", "TOKEN": site.token}
+    call = ["bash", "-eu", "-c", words.replace("curl ", "curl --silent --fail-with-body ")]
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["accepted"] == 1
+    assert len(values_on_topic(broker, agency)) == 1

@@ -6,6 +6,7 @@ import datetime as dt
 import http.client
 import json
 import os
+import socket
 import ssl
 import stat
 import subprocess
@@ -24,9 +25,9 @@ from gateway_rig import Served, event, free_port, lines, served
 
 from broker.administration import add_agencies, allow_gateway
 from broker.certificates import ensure_certificates
-from contracts.errors import UsageError
+from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import Settings
-from gateway import logins
+from gateway import background, logins
 from gateway.logins import Logins, add_token, allow_certificate, list_logins, revoke
 from gateway.server import Certificates
 
@@ -245,7 +246,7 @@ def test_a_token_is_printed_once_and_leaves_with_its_agency(broker: Settings) ->
     gone = json.loads(mizan(broker, "agency", "revoke", name, "--json").stdout)
     assert gone["gateway"] == [told["name"]]
     assert not [one for one in list_logins(broker) if one.agency_id == name]
-    assert mizan(broker, "gateway", "token", "revoke", name).returncode == 2
+    assert revoke(broker, name) == []
 
 
 def test_beyond_this_machine_it_listens_under_tls_or_behind_a_proxy_alone(broker: Settings, tmp_path: Path) -> None:
@@ -268,20 +269,29 @@ def test_without_a_kafka_user_it_says_how_one_is_made(home: Settings, broker: Se
     assert "mizan gateway token add" in refused.stderr
 
 
-def test_in_the_background_it_is_found_again_and_stopped_by_its_own_pid(broker: Settings, tmp_path: Path) -> None:
+def test_in_the_background_it_is_found_again_and_stopped_by_its_own_pid(broker: Settings) -> None:
     allow_gateway(broker)
-    port = str(free_port())
+    port, noted = free_port(), broker.home / "gateway" / "pid.json"
     try:
-        first = mizan(broker, "gateway", "up", "--port", port)
-        assert first.returncode == 0, first.stderr
-        noted = (broker.home / "gateway" / "pid.json").read_text()
-        assert mizan(broker, "gateway", "up", "--port", port).returncode == 0
-        assert (broker.home / "gateway" / "pid.json").read_text() == noted
+        background.up(broker, port)
+        known = noted.read_text()
+        background.up(broker, port)
+        assert noted.read_text() == known
         # A pid that is another process's by now is not ours to end.
-        (broker.home / "gateway" / "pid.json").write_text(json.dumps(json.loads(noted) | {"started": 1.0}))
-        assert "no gateway was running" in mizan(broker, "gateway", "down").stderr
-        (broker.home / "gateway" / "pid.json").write_text(noted)
+        noted.write_text(json.dumps(json.loads(known) | {"started": 1.0}))
+        assert not background.down(broker)
+        noted.write_text(known)
     finally:
-        done = mizan(broker, "gateway", "down")
-    assert "stopped" in done.stderr
-    assert "no gateway was running" in mizan(broker, "gateway", "down").stderr
+        assert background.down(broker)
+    assert not background.down(broker)
+
+
+def test_one_that_cannot_listen_says_so(broker: Settings) -> None:
+    allow_gateway(broker)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(MizanError, match="ended while starting"):
+            background.up(broker, taken.getsockname()[1])
+        taken.listen()
+        with pytest.raises(TryAgain, match="another program"):
+            background.up(broker, taken.getsockname()[1])

@@ -128,6 +128,33 @@ def test_a_file_is_sent_once_and_a_bad_one_not_at_all(
     assert len(arrived(broker, name)) == 50
 
 
+def test_a_table_of_declarations_is_sent_once_however_often_it_is_declared(
+    broker: Settings, agency: tuple[str, Path], tmp_path: Path
+) -> None:
+    name, bundle = agency
+    file = tmp_path / "totals.csv"
+    file.write_text("period,calendar,measure,value\n1399-01,jalali,services_total,12\n", encoding="utf-8")
+    call = [
+        sys.executable,
+        "-m",
+        "console.main",
+        "declare",
+        str(file),
+        "--agency",
+        name,
+        "--on",
+        "2020-04-20",
+        "--json",
+    ]
+    for sent, before in ((1, 0), (0, 1)):
+        done = subprocess.run(
+            [*call, "--bundle", str(bundle)], capture_output=True, env=environment(broker), check=True
+        )
+        assert json.loads(done.stdout) == {"sent": sent, "already_sent": before, "refused": 0, "earlier": 0}
+    (event,) = arrived(broker, name)
+    assert event["data"] == {"period": "1399-01", "calendar": "jalali", "measure": "services_total", "value": 12}
+
+
 def test_sending_survives_kill_9_and_the_same_call_goes_on(
     broker: Settings, agency: tuple[str, Path], tmp_path: Path
 ) -> None:

@@ -50,6 +50,12 @@ ROWS: dict[str, dict[str, Row]] = {
         "--agency": ("send f.ndjson --agency {}", IDS),
         "--bundle": ("send f.ndjson --agency tax --bundle {}", FILES),
     },
+    "declare": {
+        "file": ("declare {} --agency tax --on 2020-04-10", FILES),
+        "--agency": ("declare f.csv --on 2020-04-10 --agency {}", IDS),
+        "--on": ("declare f.csv --agency tax --on {}", DAYS),
+        "--bundle": ("declare f.csv --agency tax --on 2020-04-10 --bundle {}", FILES),
+    },
     "rejects": {
         "--agency": ("rejects --agency {}", IDS),
         "--limit": ("rejects --agency tax --limit {}", COUNTS),
