@@ -23,9 +23,10 @@ class Airflow(AbstractContextManager["Airflow"]):
         with httpx.Client(base_url=running.url, timeout=30.0) as client:
             answer = client.post("/auth/token", json=login)
             answer.raise_for_status()
+        self.token = str(answer.json()["access_token"])
         self._client = httpx.Client(
             base_url=f"{running.url}/api/v2",
-            headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
+            headers={"Authorization": f"Bearer {self.token}"},
             timeout=30.0,
         )
 

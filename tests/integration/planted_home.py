@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 from confluent_kafka import Consumer, Producer, TopicPartition
 from faults.canaries import PERSIAN, Needles, national_id, personal, records, unkeyed
 
@@ -97,13 +96,13 @@ class Planted:
         return {hmac.digest(key, f"nid:{one}".encode(), "sha256") for one in self.persons}
 
     def pids(self) -> set[bytes]:
-        """What the lake keeps of persons."""
+        """What the lake keeps of the persons whom the reporting agency spoke of."""
         snapshot = Lake(self.settings).open("events")
         connection = memory_connection()
         view_files(connection, "t", snapshot.files, dict(snapshot.columns))
-        found = connection.sql("SELECT DISTINCT pid FROM t WHERE pid IS NOT NULL").to_arrow_table().column(0)
+        found = connection.execute("SELECT DISTINCT pid FROM t WHERE agency_id = ?", [self.reporting]).fetchall()
         connection.close()
-        return set(pc.cast(found, "binary").to_pylist())
+        return {bytes(one) for (one,) in found}
 
     def ids(self) -> Needles:
         """The ids in all spellings, and what can be computed of them without a key (V1 and the first half of V2)."""
@@ -120,7 +119,7 @@ class Planted:
     def in_kafka(self, needles: Needles, agency: str) -> set[str]:
         """What an agency's topic holds of it, read back record by record, whatever compression it lies under."""
         found: set[str] = set()
-        for part in _records_of(self.settings, TOPIC_PREFIX + agency):
+        for part in records_of(self.settings, TOPIC_PREFIX + agency):
             found |= needles.in_bytes(part)
         return found
 
@@ -130,7 +129,8 @@ def is_broker_log(agency: str) -> Callable[[str], bool]:
     return lambda name: f"/{TOPIC_PREFIX}{agency}-" in f"/{name}"
 
 
-def _records_of(settings: Settings, topic: str) -> Iterator[bytes]:
+def records_of(settings: Settings, topic: str) -> Iterator[bytes]:
+    """What is in a topic: key, value and headers of a record each. Only the administrator may read without a group."""
     consumer = Consumer(
         settings.kafka_admin().for_librdkafka() | {"group.id": "never-committed", "enable.auto.commit": False}
     )
@@ -138,9 +138,9 @@ def _records_of(settings: Settings, topic: str) -> Iterator[bytes]:
         partitions: Sequence[int] = list(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
         for number in partitions:
             place = TopicPartition(topic, number, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=20)
+            at, end = consumer.get_watermark_offsets(place, timeout=20)
+            place.offset = at
             consumer.assign([place])
-            at = 0
             while at < end:
                 message = consumer.poll(20)
                 assert message is not None

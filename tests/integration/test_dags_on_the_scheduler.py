@@ -1,11 +1,13 @@
 """The DAGs on the real scheduler (scheduler/keeper.py), watched through its REST API alone."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ import airflow_progress
 import httpx
 import psutil
 import pytest
+from faults.canaries import Needles, sweep
+from home_secrets import Onlooker, keeps_secrets, secrets_of
+from planted_home import Planted, is_broker_log
 
 from broker import local as broker
+from broker.administration import add_agencies
 from contracts.settings import Settings
 from pipeline.steps import initialise
 from scheduler import local as scheduler
@@ -41,6 +47,9 @@ class Stack:
     airflow: Airflow
     url: str
     keeper: int
+    onlooker: Onlooker
+    planted: Planted
+    heard: list[str] = field(default_factory=list)
 
     def mizan(self, *call: str) -> str:
         environment = os.environ | {"MIZAN_HOME": str(self.settings.home)}
@@ -48,6 +57,7 @@ class Stack:
             [sys.executable, "-m", "console.main", *call], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
+        self.heard += [done.stdout, done.stderr]
         return done.stdout
 
     def until(self, holds: Callable[[], Any]) -> Any:
@@ -70,6 +80,8 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("scheduled")
     settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    onlooker = Onlooker(home)
+    onlooker.start()
     initialise(settings)
     try:
         running = scheduler.start(settings)
@@ -77,7 +89,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         scheduler.wait_until_ready(settings, running)
         with Airflow(settings, running) as airflow:
             airflow.wait_for_dags(DAGS)
-            yield Stack(settings, airflow, running.url, running.pid)
+            planted = Planted(settings, "planted-desk", "planted-rogue")
+            yield Stack(settings, airflow, running.url, running.pid, onlooker, planted)
     finally:
         scheduler.down(settings)
         broker.down(settings)
@@ -92,6 +105,8 @@ COMPLETED = """
 def test_events_become_a_published_version_without_anyone_asking(stack: Stack) -> None:
     assert stack.airflow.import_errors() == []
     assert stack.airflow.dag_ids() == DAGS
+    add_agencies(stack.settings, [stack.planted.reporting, stack.planted.hostile])
+    stack.planted.say()
     stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-01/1399-02")
     stack.until(stack.version)
     stack.settle()
@@ -195,6 +210,50 @@ def test_a_component_that_is_killed_is_started_again(stack: Stack) -> None:
     (killed,) = triggerers()
     os.kill(killed, signal.SIGKILL)
     stack.until(lambda: triggerers() not in ([], [killed]))
+
+
+def test_no_store_of_airflow_or_the_home_holds_a_planted_id(stack: Stack, tmp_path: Path) -> None:
+    """V1 after whole runs on the scheduler; what lies where, and that the search bites, is test_planted_ids.py."""
+    planted, home = stack.planted, stack.settings.home
+    assert len(planted.pids()) == len(planted.persons)
+    stack.mizan("backup", str(tmp_path / "backup"))
+    assert list((home / "airflow" / "logs").rglob("*.log"))
+    spared = is_broker_log(planted.hostile)
+    assert sweep(home, planted.ids(), stack.heard, spared) == []
+    keys = Needles((), planted.user_keys)
+    assert sweep(home, keys, stack.heard, lambda name: name.startswith("broker/data/")) == []
+    assert sweep(tmp_path, planted.every_needle()) == []
+
+
+def test_no_secret_is_in_a_process_a_log_or_airflow_s_database(stack: Stack) -> None:
+    home = stack.settings.home
+    secrets = secrets_of(home) | {stack.airflow.token: "a token of Airflow's API"}
+    assert {"platform.key", "transport.key", "kafka-admin.password", "Airflow's admin", "Airflow's fernet_key"} <= set(
+        secrets.values()
+    )
+    needles = Needles(secrets=secrets)
+    shown = stack.onlooker.stop()
+    assert any(name.startswith("python") for name in stack.onlooker.programs)
+    assert "java" in stack.onlooker.programs
+    assert needles.in_bytes(shown) == set()
+    assert sweep(home, needles, [], keeps_secrets) == []
+    # What holds one is closed to everybody else.
+    kept = [path for path in home.rglob("*") if path.is_file() and keeps_secrets(str(path.relative_to(home)))]
+    holding = [path for path in kept if needles.in_bytes(path.read_bytes())]
+    assert {path.parent.name for path in holding} >= {"keys", "broker", "airflow"}
+    assert not [path for path in holding if path.stat().st_mode & 0o077]
+
+
+def test_a_task_s_log_is_a_line_of_json_for_each_thing_said(stack: Stack) -> None:
+    """S17: whatever a message holds, it is no line of its own and moves no cursor."""
+    lines = [
+        line
+        for log in (stack.settings.home / "airflow" / "logs").rglob("dag_id=*/**/*.log")
+        for line in log.read_bytes().splitlines()
+    ]
+    assert len(lines) > 100
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+    assert not [line for line in lines if re.search(rb"[\x00-\x1f\x7f]", line)]
 
 
 def test_no_run_failed(stack: Stack) -> None:
