@@ -84,7 +84,7 @@ class Figures:
     restatements: int = 0
 
     def of_kind(self, scope: str) -> list[Scope]:
-        """The subjects of one kind, in the order of their names in Persian."""
+        """The subjects of one kind."""
         return [one for one in self.scopes.values() if one.scope == scope]
 
     @property
@@ -303,7 +303,7 @@ def _scopes(figures: Figures) -> dict[str, Scope]:
         if kind in SCOPES:
             row = figures.names.get(key, {})
             found.append(Scope(kind, scope_id, row.get("name_fa"), row.get("name_en"), row.get("parent_key")))
-    found.sort(key=lambda one: (SCOPES.index(one.scope), one.name_fa or one.name_en or one.scope_id, one.scope_id))
+    found.sort(key=lambda one: (SCOPES.index(one.scope), one.scope_id))
     return {one.key: one for one in found}
 
 

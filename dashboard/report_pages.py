@@ -26,12 +26,17 @@ class Pages:
         self.figures = figures
         self.words = words
         self.tables = tables
+        # By name, as this language sorts them.
+        self._subjects_of = {
+            kind: sorted(figures.of_kind(kind), key=lambda one: words.order(self.name(one.key).striptags()))
+            for kind in PAGED
+        }
 
     def every(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Each page's path below its language's folder, its template, and what it shows; the front page first."""
         yield "index.html", "front", self._front()
         for kind, name in _LISTS.items():
-            if subjects := self.figures.of_kind(kind):
+            if subjects := self._subjects_of[kind]:
                 yield f"{name}.html", "subjects", self._subjects(name, subjects)
         if self.figures.rounds:
             yield "ranking.html", "ranking", self._ranking()
@@ -43,12 +48,12 @@ class Pages:
         for month in sorted(self.figures.by_month):
             yield f"month/{month}.html", "month", self._month(month)
         for kind in PAGED:
-            for subject in self.figures.of_kind(kind):
+            for subject in self._subjects_of[kind]:
                 yield f"{kind}/{subject.scope_id}.html", "scope", self._scope(subject)
 
     def navigation(self) -> list[tuple[str, Markup]]:
         """The pages that every page leads to, apart from the front page."""
-        there = [name for kind, name in _LISTS.items() if self.figures.of_kind(kind)]
+        there = [name for kind, name in _LISTS.items() if self._subjects_of[kind]]
         there += ["ranking"] if self.figures.rounds else []
         there += ["mandates"] if self.figures.mandates else []
         return [(f"{name}.html", self.words.phrase(name)) for name in (*there, "months", "downloads", "passports")]
@@ -125,8 +130,8 @@ class Pages:
             "losses": figures.losses,
             "restatements": figures.restatements,
             "lists": [
-                (self.words.phrase("provinces"), figures.of_kind("province")),
-                (self.words.phrase("ministries"), figures.of_kind("ministry")),
+                (self.words.phrase("provinces"), self._subjects_of["province"]),
+                (self.words.phrase("ministries"), self._subjects_of["ministry"]),
             ],
             "version": self.words.phrase(
                 "version", version=self.words.digits(figures.meta["version"]), moment=self.words.moment(instant)

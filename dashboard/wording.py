@@ -18,6 +18,7 @@ from contracts.vocabularies import labels
 
 Language = Literal["fa", "en"]
 _PERSIAN = str.maketrans("0123456789,.%", "۰۱۲۳۴۵۶۷۸۹٬٫٪")
+_ALPHABET = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -70,6 +71,11 @@ class Wording:
             language, direction = ("en", "ltr") if self.language == "fa" else ("fa", "rtl")
             return Markup('<span lang="{}" dir="{}">{}</span>').format(language, direction, other)
         return coded(code)
+
+    def order(self, name: str) -> tuple[tuple[int, str], ...]:
+        """What names are sorted by: the Persian alphabet, whose letters are not in order in Unicode."""
+        letters = name.casefold().replace("ئ", "ی").replace("أ", "ا")
+        return tuple((_ALPHABET.find(letter), letter) for letter in letters)
 
     def label(self, vocabulary: str, code: str | None) -> str:
         """The label of a code of a closed list; the code itself where the list does not have it, a dash for None."""

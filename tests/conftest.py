@@ -16,8 +16,12 @@ LENT_SCENARIOS_HOME = os.environ.pop("MIZAN_TEST_SCENARIOS_HOME", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first: with several processes, the last file to start decides when the run ends."""
-    items.sort(key=lambda item: "integration" not in item.path.parts)
+    """The long files first: with several processes, the last file to start decides when the run ends.
+
+    Before all the one that makes the home of all scenarios: the tests in the browser need it too.
+    """
+    makes_home = "test_scenarios_published.py"
+    items.sort(key=lambda item: (item.path.name != makes_home, "integration" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")

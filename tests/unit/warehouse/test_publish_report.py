@@ -172,6 +172,28 @@ def test_a_name_in_the_other_language_is_marked_as_such(settings, build, report)
     assert "پست" in report("report/fa/agencies.html").text
 
 
+def test_names_are_sorted_as_each_language_does(settings, build, report):
+    for agency, fa, en in (
+        ("a", "گمرک", "Customs"),
+        ("b", "مدرسه", "School"),
+        ("c", "پست", "Post"),
+        ("d", "آب", "Water"),
+    ):
+        build.run(
+            "INSERT INTO dim_scope (scope, scope_id, scope_key, parent_key, name_fa, name_en) "
+            "VALUES ('agency', $1, 'agency:' || $1, 'national:IR', $2, $3)",
+            [agency, fa, en],
+        )
+        build.put("monthly_users", "1399-01", scope="agency", scope_id=agency, active_users=20)
+    publish(settings, pages=write_pages)
+    names = {
+        "fa": ["آب", "پست", "گمرک", "مالیات", "مدرسه"],
+        "en": ["<b>Tax & co</b>", "Customs", "Post", "School", "Water"],
+    }
+    for language, expected in names.items():
+        assert [row[0] for row in report(f"report/{language}/agencies.html").rows[1:]] == expected
+
+
 def _normal(path: Path) -> Path:
     parts: list[str] = []
     for part in path.parts:
