@@ -42,7 +42,7 @@ def contract(
     from contracts.reference import reference
 
     if markdown:
-        typer.echo(reference(), nl=False)
+        say(*reference().splitlines())
         return
     if openapi:
         from gateway.open_api import open_api
