@@ -15,7 +15,6 @@ from landing.drain import land
 from landing.replay import replay
 from landing.verify import verify
 from pipeline.erasure import forget
-from pipeline.proof import prove
 from pipeline.steps import run
 from warehouse.lake import Lake
 from warehouse.maintenance import compact
@@ -79,7 +78,7 @@ def test_the_next_version_is_without_the_person_and_says_why_a_settled_month_cha
     run(stage.settings)
     assert users(stage) == [(6, 6)]
     forget(stage.settings, [GONE], **WHY)
-    proof = prove(stage.settings, deep=True)
+    proof = verify(stage.settings, deep=True)
     assert proof.ok, proof.problems
     assert proof.checked["erased"] == 1
     run(stage.settings)
