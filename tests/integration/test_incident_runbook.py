@@ -64,9 +64,8 @@ def test_a_leaked_login_is_dead_and_the_agency_goes_on_with_a_new_one(stage: Sta
     with Agency.from_bundle(tmp_path / "new") as reporting:
         reporting.visited(visit_id="v-1", channel="portal", time=when)
     leaked = Agency.from_bundle(tmp_path / "leaked")
-    leaked.visited(visit_id="v-2", channel="portal", time=when)
     with pytest.raises(UsageError, match="authentication failed"):
-        leaked.flush()
+        leaked.visited(visit_id="v-2", channel="portal", time=when)
 
 
 def test_a_disclosive_version_is_out_of_service_and_no_later_one_repeats_it(stage: Stage, tmp_path: Path) -> None:
