@@ -14,8 +14,9 @@ from browser.visit import visitor
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(1800),  # the first to ask makes the home
-    pytest.mark.skipif(PROGRAM is None, reason=MISSING),
 ]
+if PROGRAM is None:
+    pytest.skip(MISSING, allow_module_level=True)
 KINDS = (
     "agencies.html", "provinces.html", "ministries.html", "ranking.html", "mandates.html", "months.html",
     "downloads.html", "passports.html", "month/1402-06.html", "month/1399-06.html", "agency/tax-administration.html",
