@@ -89,7 +89,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         scheduler.wait_until_ready(settings, running)
         with Airflow(settings, running) as airflow:
             airflow.wait_for_dags(DAGS)
-            planted = Planted(settings, "planted-desk", "planted-rogue")
+            planted = Planted(settings, "planted-desk", "planted-rogue", 20)
             yield Stack(settings, airflow, running.url, running.pid, onlooker, planted)
     finally:
         scheduler.down(settings)
@@ -105,8 +105,6 @@ COMPLETED = """
 def test_events_become_a_published_version_without_anyone_asking(stack: Stack) -> None:
     assert stack.airflow.import_errors() == []
     assert stack.airflow.dag_ids() == DAGS
-    add_agencies(stack.settings, [stack.planted.reporting, stack.planted.hostile])
-    stack.planted.say()
     stack.mizan("simulate", "qom-1399-h1", "--scale", "0.0001", "--months", "1399-01/1399-02")
     stack.until(stack.version)
     stack.settle()
@@ -215,7 +213,11 @@ def test_a_component_that_is_killed_is_started_again(stack: Stack) -> None:
 def test_no_store_of_airflow_or_the_home_holds_a_planted_id(stack: Stack, tmp_path: Path) -> None:
     """V1 after whole runs on the scheduler; what lies where, and that the search bites, is test_planted_ids.py."""
     planted, home = stack.planted, stack.settings.home
-    assert len(planted.pids()) == len(planted.persons)
+    add_agencies(stack.settings, [planted.reporting, planted.hostile])
+    planted.say()
+    stack.until(lambda: len(planted.pids()) == len(planted.persons), "every planted person in the lake")
+    stack.until(stack.version, "a version")
+    stack.settle()
     stack.mizan("backup", str(tmp_path / "backup"))
     assert list((home / "airflow" / "logs").rglob("*.log"))
     spared = is_broker_log(planted.hostile)
