@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import JSON_OPTION, data, note, print_json
+from console.output import JSON_OPTION, note, print_json, say
 from contracts.settings import Settings
 
 
@@ -20,7 +20,7 @@ def forget(
     by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; names no person.")],
     kafka_days: Annotated[
-        int | None, typer.Option("--kafka-days", help="How many days a record may stay in Kafka; by default 14.")
+        int | None, typer.Option("--kafka-days", min=1, help="How many days a record may stay in Kafka; by default 14.")
     ] = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
@@ -29,23 +29,26 @@ def forget(
     Exits 65 where a line is no user_key, 5 where another writer came first: run it again.
     """
     from landing.erasure import read_keys_of
+    from landing.losses import given
     from pipeline.erasure import forget as erase
 
     settings = Settings.load()
-    done = erase(settings, read_keys_of(sys.stdin), by=by, reason=reason, kafka_days=kafka_days)
+    # Before anybody is asked for keys.
+    names = {"by": given("--by", by), "reason": given("--reason", reason)}
+    done = erase(settings, read_keys_of(sys.stdin), **names, kafka_days=kafka_days)
     if as_json:
         print_json(done.document())
         return
     erased = done.erased
     if not erased.rows:
-        data.print("the lake holds nothing of these persons; nothing was changed", markup=False)
+        say("the lake holds nothing of these persons; nothing was changed")
     else:
         counts = f"{erased.rows:,} events of {erased.persons:,} persons are out of the lake"
-        data.print(f"{erased.erasure_id}: {counts}", markup=False)
+        say(f"{erased.erasure_id}: {counts}")
         note(f"older files leave the disk with the first mizan compact after {done.lake_until:%Y-%m-%d %H:%M} UTC")
         note("the next version published is without them: mizan run, or Airflow's own next run")
     note(
         f"Kafka may hold their records until {done.kafka_until:%Y-%m-%d %H:%M} UTC; what lands until then counts again"
     )
-    data.print(f"complete on {done.complete_on:%Y-%m-%d}", markup=False)
+    say(f"complete on {done.complete_on:%Y-%m-%d}")
     note("not before you have removed the backups made until now (mizan backup DIR --keep 1) and folders replaced-…")

@@ -111,6 +111,24 @@ ROWS: dict[str, dict[str, Row]] = {
         "--host": ("metrics --host {}", ["nowhere", "127.0.0.1:80", "0.0.0.300", ""]),
     },
     "lineage": {"--to": ("lineage --to {}", [".", ""])},
+    "key ls": {},
+    "key rotate": {
+        "--by": ("key rotate --reason yearly --by={}", NOBODY),
+        "--reason": ("key rotate --by me --reason={}", NOBODY),
+    },
+    "key replace-transport": {
+        "--by": ("key replace-transport --reason leaked --by={}", NOBODY),
+        "--reason": ("key replace-transport --by me --reason={}", NOBODY),
+        "--retire-at": (
+            "key replace-transport --by me --reason leaked --retire-at {}",
+            ["yesterday", "2026-12-22", "2026-12-22T00:00", "2026-13-01T00:00Z", ""],
+        ),
+    },
+    "forget": {
+        "--by": ("forget --reason asked --by={}", NOBODY),
+        "--reason": ("forget --by me --reason={}", NOBODY),
+        "--kafka-days": ("forget --by me --reason asked --kafka-days {}", ["-1", "x", "1.5", ""]),
+    },
     "demo": {
         "--scenario": ("demo --scenario {}", ["nowhere", "../qom", ""]),
         "--seed": ("demo --seed {}", ["x", "1.5", ""]),
