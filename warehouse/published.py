@@ -88,7 +88,10 @@ def open_version(database: Path) -> Iterator[Connection]:
     """A read-only connection to one version's file, in UTC. Whatever it is asked, it reaches no other file."""
     connection = duckdb.connect(str(database), read_only=True)
     try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        # Who opens it twice in one process gets the same instance, which is locked already. Hence GLOBAL, too.
+        if connection.execute("SELECT NOT current_setting('lock_configuration')::BOOLEAN").fetchone() == (True,):
+            connection.execute("SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'; SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
         yield connection
     finally:
         connection.close()

@@ -21,7 +21,7 @@ from contracts.failpoints import failpoint
 from contracts.reporting_time import Month
 from contracts.settings import Settings
 from warehouse import month_closings
-from warehouse.connection import Connection, build_connection
+from warehouse.connection import Connection, build_connection, memory_connection
 from warehouse.durable import sha256, sync
 from warehouse.metric_tables import MetricTable, metric_tables, quoted
 from warehouse.month_closings import CLOSE, REOPEN, Closing, release_folder, releases_folder
@@ -179,14 +179,15 @@ def _write(connection: Connection, settings: Settings, month: Month, work: Path,
     monthly = [table for table in metric_tables(connection) if table.is_monthly]
     tables: dict[str, Any] = {}
     hashed: dict[str, tuple[str, list[str]]] = {}
-    with open_published(settings) as published:
+    # A version is read without reaching another file: what is written goes through a connection of its own.
+    with open_published(settings) as published, memory_connection(settings) as files:
         for table in monthly:
-            rows = _cells(published, table, month, work / "cells" / f"{table.name}.parquet")
+            rows = _cells(published, files, table, month, work / "cells" / f"{table.name}.parquet")
             if rows:
                 counted = [name for name in table.columns if name not in _REMARKS]
                 tables[table.name] = {"rows": rows, "columns": counted}
                 hashed[table.name] = (_parquet(work, table.name), counted)
-        total = content_hash(published, hashed)
+        total = content_hash(files, hashed)
     for table in monthly:
         ((query,),) = connection.execute(
             "SELECT query FROM ops_published WHERE table_name = $name", {"name": table.name}
@@ -212,19 +213,18 @@ def _write(connection: Connection, settings: Settings, month: Month, work: Path,
     return total
 
 
-def _cells(published: Connection, table: MetricTable, month: Month, path: Path) -> int:
+def _cells(published: Connection, files: Connection, table: MetricTable, month: Month, path: Path) -> int:
     """Write the month's published rows of one table; how many."""
     target = str(path).replace("'", "''")
     order = ", ".join(map(quoted, table.keys))
     where = f"calendar = '{month.calendar}' AND month = '{month.label}'"
-    published.execute(
-        f"COPY (SELECT * FROM marts.{table.name} WHERE {where} ORDER BY {order}) "  # noqa: S608 names of the build
-        f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-    )
-    ((rows,),) = published.execute(f"SELECT count(*) FROM read_parquet('{target}')").fetchall()  # noqa: S608
-    if not rows:
-        path.unlink()
-    return int(rows)
+    select = f"SELECT * FROM marts.{table.name} WHERE {where} ORDER BY {order}"  # noqa: S608 names of the build
+    cells = published.sql(select).to_arrow_table()
+    if cells.num_rows:
+        files.register("cells", cells)
+        files.execute(f"COPY cells TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        files.unregister("cells")
+    return int(cells.num_rows)
 
 
 def _parquet(folder: Path, table: str) -> str:

@@ -140,7 +140,7 @@ def test_a_batch_that_is_damaged_on_the_broker_s_disk_stops_its_partition_by_nam
     spoil_on_the_disk(landing_broker, damaged, batch.document["on_disk"])
     stage.send(healthy, [visit(healthy, "e-1")])
     with ended(stage.start("land", "--json")) as landing:
-        out, err = landing.communicate(timeout=30)
+        out, err = landing.communicate(timeout=300)
         assert landing.returncode == 4, (out, err)
     (halt,) = json.loads(out)["halts"]
     assert (halt["where"], halt["reason"]) == (f"{topic(damaged)}/0", batch.expected["reason"])

@@ -215,7 +215,7 @@ def test_no_store_of_airflow_or_the_home_holds_a_planted_id(stack: Stack, tmp_pa
     planted, home = stack.planted, stack.settings.home
     add_agencies(stack.settings, [planted.reporting, planted.hostile])
     planted.say()
-    stack.until(lambda: len(planted.pids()) == len(planted.persons), "every planted person in the lake")
+    stack.until(lambda: len(planted.pids()) == len(planted.persons))
     stack.until(stack.version, "a version")
     stack.settle()
     stack.mizan("backup", str(tmp_path / "backup"))

@@ -239,6 +239,16 @@ FORBIDDEN = (
 )
 
 
+def test_a_version_may_be_opened_twice_at_once_and_both_tell_times_in_utc(settings, build):
+    build.put("monthly_users", active_users=50)
+    publish(settings)
+    with open_published(settings) as first, open_published(settings) as second:
+        for connection in (first, second):
+            assert connection.execute("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)
+            with pytest.raises(duckdb.Error, match="locked"):
+                connection.execute("SET TimeZone = 'Asia/Tehran'")
+
+
 def test_a_version_opened_to_be_read_reaches_no_other_file_and_cannot_be_changed(settings, build, tmp_path):
     build.put("monthly_users", active_users=50)
     publish(settings)
