@@ -114,11 +114,11 @@ def test_without_the_sdk_s_keying_the_search_finds_every_person(small: Stage, ke
 
 @pytest.mark.parametrize(
     "rekeying",
-    [lambda _, key: bytes.fromhex(key)[:16], lambda _, key: hashlib.sha256(key.encode()).digest()[:16]],
+    [lambda key: bytes.fromhex(key)[:16], lambda key: hashlib.sha256(key.encode()).digest()[:16]],
     ids=["none", "SHA-256"],
 )
 def test_without_keying_anew_the_search_finds_every_key_in_the_lake(small: Stage, rekeying, monkeypatch) -> None:
-    monkeypatch.setattr("landing.decode.pid", rekeying)
+    monkeypatch.setattr("contracts.platform_key.PlatformKey.pid_maker", lambda _: rekeying)
     planted = Planted(small.settings, small.agency(), small.agency(), 5)
     planted.say()
     steps.land_events(small.settings)

@@ -52,6 +52,16 @@ class Terminal:
     def press(self, key: bytes) -> None:
         os.write(self._here, key)
 
+    def ends(self, seconds: float = 60.0) -> int:
+        """Read on, as a terminal does, until the program ends; its exit code."""
+        deadline = time.monotonic() + seconds
+        while (code := self.process.poll()) is None:
+            assert time.monotonic() < deadline, self.seen[-3000:]
+            if select.select([self._here], [], [], 0.2)[0]:
+                with contextlib.suppress(OSError):  # it has closed its end
+                    self.seen += os.read(self._here, 65536).decode(errors="replace")
+        return code
+
     def close(self) -> None:
         os.close(self._here)
 
@@ -100,7 +110,7 @@ def test_on_a_terminal_it_goes_on_until_stopped(stage: Stage):
         land(stage.settings)
         page.until(agency, "current")
         page.press(CTRL_C)
-        assert page.process.wait(20) == 130
+        assert page.ends() == 130
 
 
 def test_without_a_terminal_there_is_nothing_to_watch(stage: Stage):
