@@ -10,8 +10,8 @@ from faults.rig import Rig
 from faults.schedule import Said
 
 WIDE_BYTES = 16 * 2**20
-# Megabytes to judge a batch in. Judged in columns, wide texts take a dozen times their size or more.
-LEAST, MOST = 70, 200
+# Megabytes to judge a batch in. Judged in columns, wide texts take six times their size and more.
+LEAST, MOST = 60, 96
 
 
 def memory_runs_out(rig: Rig, seed: int) -> list[Violation]:
