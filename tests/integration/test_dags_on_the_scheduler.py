@@ -216,7 +216,7 @@ def test_no_store_of_airflow_or_the_home_holds_a_planted_id(stack: Stack, tmp_pa
     add_agencies(stack.settings, [planted.reporting, planted.hostile])
     planted.say()
     stack.until(lambda: len(planted.pids()) == len(planted.persons))
-    stack.until(stack.version, "a version")
+    stack.until(stack.version)
     stack.settle()
     stack.mizan("backup", str(tmp_path / "backup"))
     assert list((home / "airflow" / "logs").rglob("*.log"))
