@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say, say_fields
+from console.output import JSON_OPTION, note, print_json, say, say_document, say_fields
 from contracts.errors import UsageError
 from contracts.settings import Settings, agency_id
 
@@ -97,9 +97,7 @@ def add(
     if as_json:
         print_json(document)
         return
-    for name, value in document.items():
-        if value is not None:
-            say_fields(name, str(value))
+    say_document(document)
     if text is not None:
         note("the token is shown this once; keep it now")
 

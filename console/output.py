@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,13 @@ def say_fields(*fields: str) -> None:
     typer.echo("\t".join(printable(field) for field in fields))
 
 
+def say_document(document: Mapping[str, Any]) -> None:
+    """What is known, a name and its value a line, for programs that read lines."""
+    for name, value in document.items():
+        if value is not None:
+            say_fields(name, str(value))
+
+
 def show_grid(grid: Grid) -> None:
     """A table on stdout."""
     data.print(grid)
@@ -106,9 +113,7 @@ def print_access(document: dict[str, Any], bundle: Path | None, *, renew_with: s
     if as_json:
         print_json(document)
         return
-    for name, value in document.items():
-        if value is not None:
-            say_fields(name, str(value))
+    say_document(document)
     if document["password"] is None:
         note(f"{document['username']} was there already; its password is not issued again ({renew_with})")
     else:
