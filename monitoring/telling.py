@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +14,9 @@ from openlineage.client.transport.noop import NoopTransport
 from contracts.errors import TryAgain, UsageError
 from contracts.settings import Settings
 from monitoring.lineage import Told, events
+from pipeline import progress
+
+_NOTE = "lineage"
 
 
 def is_asked_for() -> bool:
@@ -34,15 +35,19 @@ def tell(settings: Settings) -> int:
             "OpenLineage is told nowhere", hint="set OPENLINEAGE_URL (or OPENLINEAGE_CONFIG), or give --to FILE"
         )
     client, count = OpenLineageClient(), 0
-    for told, event in events(settings, _read(settings)):
-        try:
-            client.emit(event)
-        except Exception as error:  # whatever a transport raises: it was not taken
-            raise TryAgain(f"OpenLineage does not take it: {type(error).__name__}: {error}") from error
-        count += 1
-        if count % 2 == 0:  # a START and its COMPLETE
-            _note(settings, told)
-    client.close()
+    done = _noted(settings)
+    try:
+        for told, event in events(settings, done):
+            try:
+                client.emit(event)
+            except Exception as error:  # whatever a transport raises: it was not taken
+                raise TryAgain(f"OpenLineage does not take it: {type(error).__name__}: {error}") from error
+            count += 1
+            if count % 2 == 0:  # a START and its COMPLETE
+                done = told
+    finally:
+        progress.note(settings, _NOTE, asdict(done))
+        client.close()
     return count
 
 
@@ -56,22 +61,9 @@ def write(settings: Settings, file: Path) -> int:
     return count
 
 
-def _read(settings: Settings) -> Told:
-    """How far was told, as noted beside the build; from the beginning where there is no readable note."""
+def _noted(settings: Settings) -> Told:
+    """How far was told; from the beginning where there is no note, or one that does not read."""
     try:
-        return Told(**json.loads(_place(settings).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Told(**(progress.noted(settings, _NOTE) or {}))
+    except TypeError:
         return Told()
-
-
-def _note(settings: Settings, told: Told) -> None:
-    """A hint that spares telling again, never a truth."""
-    place = _place(settings)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(asdict(told)), encoding="utf-8")
-    draft.replace(place)
-
-
-def _place(settings: Settings) -> Path:
-    return settings.build_file.with_name("lineage.json")
