@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from warehouse.connection import memory_connection, view_files
 from warehouse.lake import Lake
 
 FIRST = dt.datetime(2020, 4, 1, tzinfo=dt.UTC)
-GOOD = 30  # an id of the hostile agency: more than it is refused, or its batch would be held
+GOOD = 2  # events of the hostile agency before each one that is refused: wherever landing cuts a batch, it is not held
 
 
 class Planted:
@@ -66,12 +67,13 @@ class Planted:
             producer.produce(topic, value, **more)
             producer.poll(0)
 
-        for number in range(GOOD * len(self.persons)):
-            send(self._event(f"good-{number}"))
+        good = (self._event(f"good-{n}") for n in range(10**6))
         for number, one in enumerate([*self.persons, *self.others]):
             wrong = list(records(json.loads(self._event(f"bad-{number}")), one))
             # Every place with the first few; then a share for each, so that every id has been everywhere.
             for value in wrong if number < 3 else wrong[number % 7 :: 7]:
+                for value_before in itertools.islice(good, GOOD):
+                    send(value_before)
                 send(value)
                 self.refused += 1
             send(self._event(f"header-{number}"), key=one, headers=[("person", one), (one, "x")])
