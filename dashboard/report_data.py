@@ -113,7 +113,7 @@ class Figures:
 
 def read_figures(connection: Connection) -> Figures:
     """Read a published version; tables that an older one lacks are taken for empty."""
-    meta = dict(connection.execute("SELECT key, value FROM marts._meta").fetchall())
+    meta = dict(connection.execute("SELECT key, value FROM marts._meta WHERE value IS NOT NULL").fetchall())
     calendar = meta["calendar_default"]
     figures = Figures(meta, calendar, "jalali" if calendar == "gregorian" else "gregorian")
     wanted = {"calendar": figures.calendar, "months": MONTHS_SHOWN, "scopes": list(SCOPES)}

@@ -146,15 +146,15 @@ def write_meta(
     *,
     target: str,
 ) -> None:
-    """The table ``_meta``: key and value."""
-    rows = {
+    """The table ``_meta``: key and value; NULL where there is nothing to say yet."""
+    rows: dict[str, str | None] = {
         "version": str(version),
         "as_of": now.isoformat(),
         "tier": tier,
         "calendar_default": settings.calendar,
         "time_zone": "Asia/Tehran",
         "generator": "Mizan",
-        **{f"lake.{name}": str(value) for name, value in lake.items()},
+        **{f"lake.{name}": None if value is None else str(value) for name, value in lake.items()},
     }
     if tier == "public":
         rows |= {

@@ -12,7 +12,9 @@ import pytest
 
 from contracts.settings import Settings
 from dashboard.report import write_pages
+from warehouse.lake import Lake
 from warehouse.publish import publish
+from warehouse.published import open_published
 
 JALALI = (
     ("1398-01", "فروردین", "Farvardin", 1398, 31),
@@ -235,3 +237,12 @@ def test_pages_leave_with_their_version(settings, build, report):
 def test_before_any_figure_the_page_says_so(settings, build):
     publish(settings, pages=write_pages)
     assert "هنوز هیچ رقمی منتشر نشده است." in Page(settings.published / "public" / "index.html").text
+
+
+def test_a_lake_without_an_event_has_no_time_up_to_which_it_landed(settings, build, report):
+    Lake(settings).create()
+    publish(settings, pages=write_pages)
+    assert "None" not in report("report/en/index.html").text
+    with open_published(settings, "public") as connection:
+        found = connection.execute("SELECT value FROM marts._meta WHERE key = 'lake.landed_until'").fetchall()
+    assert found == [(None,)]
