@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 
-import yaml
-
 from contracts.settings import Settings
+from contracts.shipped import shipped_yaml
 
 _SQL_TYPES = {"date": "DATE", "boolean": "BOOLEAN", "number": "DOUBLE"}
 # Which register a row belongs to, and when that register first said what the row says.
@@ -72,7 +70,7 @@ class Table:
 @cache
 def tables() -> Mapping[str, Table]:
     """Every catalogue table by name, referenced tables before those that refer to them."""
-    document = yaml.safe_load(files("catalogue").joinpath("catalogue.yaml").read_text(encoding="utf-8"))
+    document = shipped_yaml("catalogue", "catalogue.yaml")
     return MappingProxyType(
         {
             name: Table(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-import yaml
+from contracts.shipped import shipped_yaml
 
 TYPE_PREFIX = "ir.egov."
 
@@ -89,7 +88,7 @@ class EventContract:
 @cache
 def event_contract() -> EventContract:
     """The contract in force."""
-    document = yaml.safe_load(files("contracts").joinpath("events.yaml").read_text(encoding="utf-8"))
+    document = shipped_yaml("contracts", "events.yaml")
     fields = _fields(document["fields"])
     types = {
         name: EventType(

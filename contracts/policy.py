@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
 import yaml
 
 from contracts.errors import UsageError
+from contracts.shipped import shipped_yaml
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Policy:
     @cached_property
     def shipped(self) -> Mapping[str, float]:
         """Name to value, as shipped."""
-        document = yaml.safe_load(files(self.room).joinpath(self.file).read_text(encoding="utf-8"))
+        document = shipped_yaml(self.room, self.file)
         return MappingProxyType({name: float(entry["value"]) for name, entry in document.items() if name != "version"})
 
     def with_own(self, own: Path) -> Mapping[str, float]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 
-import yaml
+from contracts.shipped import shipped_yaml
 
 STAGES = ("wire", "json", "envelope", "privacy", "contract", "domain")
 
@@ -26,7 +25,6 @@ class Reason:
 @cache
 def reasons() -> Mapping[str, Reason]:
     """All reasons by code."""
-    text = files("contracts").joinpath("reasons.yaml").read_text(encoding="utf-8")
     return MappingProxyType(
         {
             code: Reason(
@@ -35,6 +33,6 @@ def reasons() -> Mapping[str, Reason]:
                 {language: entry[language]["what"] for language in ("fa", "en")},
                 {language: entry[language]["fix"] for language in ("fa", "en")},
             )
-            for code, entry in yaml.safe_load(text).items()
+            for code, entry in shipped_yaml("contracts", "reasons.yaml").items()
         }
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import NamedTuple
 
-import yaml
+from contracts.shipped import shipped_yaml
 
 
 class Label(NamedTuple):
@@ -20,8 +19,8 @@ class Label(NamedTuple):
 
 @cache
 def _document() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
-    text = files("contracts").joinpath("vocabularies.yaml").read_text(encoding="utf-8")
-    return MappingProxyType({k: v for k, v in yaml.safe_load(text).items() if k != "version"})
+    document = shipped_yaml("contracts", "vocabularies.yaml")
+    return MappingProxyType({name: entries for name, entries in document.items() if name != "version"})
 
 
 def names() -> tuple[str, ...]:

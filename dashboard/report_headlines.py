@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import yaml
 from markupsafe import Markup, escape
 
+from contracts.shipped import shipped_yaml
 from dashboard.report_data import NATION, Figures
 from dashboard.wording import Cell, Wording, coded
 
@@ -20,8 +19,7 @@ OVERVIEW = ("active_users", "visits", "completed")
 @cache
 def definitions() -> Mapping[str, Mapping[str, Markup]]:
     """What the measures mean: by measure its table and its definition in both languages."""
-    text = files("dashboard").joinpath("definitions.yaml").read_text(encoding="utf-8")
-    found: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    found: Mapping[str, Mapping[str, str]] = shipped_yaml("dashboard", "definitions.yaml")
     # Our own file, with marks for names in Latin letters.
     return {measure: {key: Markup(said) for key, said in one.items()} for measure, one in found.items()}  # noqa: S704
 

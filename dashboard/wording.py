@@ -6,14 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Literal, NamedTuple
 
 import jdatetime
-import yaml
 from markupsafe import Markup, escape
 
 from contracts.reporting_time import TEHRAN
+from contracts.shipped import shipped_yaml
 from contracts.vocabularies import labels
 
 Language = Literal["fa", "en"]
@@ -36,8 +35,7 @@ class Cell(NamedTuple):
 
 @cache
 def _phrases() -> Mapping[str, Mapping[str, str]]:
-    text = files("dashboard").joinpath("words.yaml").read_text(encoding="utf-8")
-    phrases: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    phrases: Mapping[str, Mapping[str, str]] = shipped_yaml("dashboard", "words.yaml")
     return phrases
 
 

@@ -11,13 +11,13 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from contracts.errors import BadInput, UsageError
+from contracts.shipped import shipped_yaml
 from contracts.vocabularies import Label
 from provenance.wording import WORDINGS, Range, implied
 
@@ -144,8 +144,8 @@ class ClaimFile:
 @cache
 def vocabulary(name: str) -> Mapping[str, Label]:
     """``verdicts`` or ``reasons``: code to label."""
-    text = files("provenance").joinpath("vocabulary.yaml").read_text(encoding="utf-8")
-    return {code: Label(entry["fa"], entry["en"]) for code, entry in yaml.safe_load(text)[name].items()}
+    entries = shipped_yaml("provenance", "vocabulary.yaml")[name]
+    return {code: Label(entry["fa"], entry["en"]) for code, entry in entries.items()}
 
 
 def shipped() -> list[Path]:

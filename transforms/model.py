@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
+from contracts.shipped import parse_yaml
 
 ROOM = Path(__file__).parent
 SHELVES = ("dimensions", "staging", "facts", "metrics", "evaluations")
@@ -114,12 +114,9 @@ class Model:
         """The tables the query names, its own CTEs left out."""
         if not self.query:
             return frozenset()
-        import sqlglot
-        from sqlglot import expressions
+        from warehouse.connection import names_of_tables
 
-        tree = sqlglot.parse_one(self.query, read="duckdb")
-        own = {cte.alias_or_name for cte in tree.find_all(expressions.CTE)}
-        return frozenset(table.name for table in tree.find_all(expressions.Table)) - own
+        return names_of_tables(self.query)
 
     @property
     def ddl(self) -> str:
@@ -139,7 +136,7 @@ def models(shelf: str) -> Mapping[str, Model]:
     """The models of one shelf by name, each after those it reads."""
     found = {}
     for file in sorted((ROOM / shelf).glob("*/contract.yaml")):
-        found[file.parent.name] = Model(file.parent, yaml.safe_load(file.read_text(encoding="utf-8")))
+        found[file.parent.name] = Model(file.parent, parse_yaml(file.read_text(encoding="utf-8")))
     return {model.name: model for model in _ordered(found.values())}
 
 
