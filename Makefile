@@ -63,6 +63,15 @@ fuzz: setup ## the parser under coverage-guided fuzzing (FUZZ_SECONDS=60), the g
 	@PYTHONPATH=$(CURDIR)/var/fuzz/schemathesis $(BIN)/python tests/fuzz/gateway_described.py $(or $(FUZZ_EXAMPLES),300)
 	@CORPUS_TIMES=$(or $(CORPUS_TIMES),20) $(BIN)/python -m pytest -q tests/fuzz tests/unit/pipeline/test_corpus_volumes.py
 
+.PHONY: docs reference
+docs: setup ## the documentation as a site, var/docs/index.html; a link that leads nowhere ends it
+	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/docs-tools -r docs/site/requirements.txt
+	@PYTHONPATH=var/docs-tools $(BIN)/python -m sphinx -q -W --keep-going -b html -c docs/site -d var/docs-cache . var/docs
+	@echo 'var/docs/index.html'
+
+reference: setup ## write docs/reference anew, from the contract, the commands and the tables' contracts
+	@$(BIN)/python docs/site/reference.py
+
 bench: setup ## benchmarks, each a ratio against a baseline of the same run
 	@$(BIN)/python -m benchmarks
 
