@@ -31,6 +31,8 @@ DAGS = frozenset(
         "evaluate_agencies",
         "maintain_lake",
         "replay_quarantine",
+        "close_month",
+        "release_batch",
     }
 )
 SETTLE_SECONDS = 420.0

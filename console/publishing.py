@@ -48,13 +48,9 @@ def release(
     reason: Annotated[str, typer.Option("--reason", help="Why it may count.")],
 ) -> None:
     """Let a held batch of an agency count, by name and reason."""
-    from contracts.settings import agency_id
-    from dashboard.validation_report import write_report
-    from expectations.gate import release as release_batch
+    from pipeline.steps import release_batch
 
-    settings = Settings.load()
-    release_batch(settings, batch, agency_id(agency), by=by, reason=reason)
-    write_report(settings)
+    release_batch(batch, agency, by=by, reason=reason)
     note(f"released: batch {batch} of {agency}; the next build counts it")
 
 

@@ -1,15 +1,15 @@
 """Rebuild the months from A to B from the facts, both ends included, one mapped task a month, then publish.
 
 Give both ends in one calendar. Running it again changes no number. The same as `mizan build --month`, month by month.
+
+When it is needed and what it leaves alone: docs/operating.md.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Param, dag, task
 
-from scheduler.assets import BUILD_POOL, MONTH_TIMEOUT, OWNER, RETRIES, SHORT_TIMEOUT, START, marts
-
-MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+from scheduler.assets import BUILD_POOL, MONTH, MONTH_TIMEOUT, OWNER, RETRIES, SHORT_TIMEOUT, START, marts
 
 
 @dag(
@@ -20,8 +20,16 @@ MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
     tags=["mizan", "transforms", "operator"],
     default_args={"owner": OWNER, **RETRIES},
     params={
-        "from": Param("1399-01", type="string", pattern=MONTH, title="First month"),
-        "to": Param("1399-06", type="string", pattern=MONTH, title="Last month"),
+        "from": Param(
+            "1399-01",
+            type="string",
+            pattern=MONTH,
+            title="First month",
+            description="Such as 1399-01 (Jalali) or 2020-03 (Gregorian).",
+        ),
+        "to": Param(
+            "1399-06", type="string", pattern=MONTH, title="Last month", description="Included; of the same calendar."
+        ),
     },
     doc_md=__doc__,
 )

@@ -3,6 +3,8 @@
 Daily, because a round falls due without an event, or by hand for one round. Scores land with `land_events` and pass the
 gate like everything else. Running it again changes no number; a mapped task gives the number of agencies of its round.
 The same as `mizan build`, round by round.
+
+What the evaluator sends and what is computed of it: docs/evaluator.md.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, MONTH_TIMEOUT, OWNER, RE
     max_active_runs=1,
     tags=["mizan", "transforms", "evaluation"],
     default_args={"owner": OWNER, **RETRIES},
-    params={"round": Param(None, type=["null", "string"], title="One round alone", maxLength=128)},
+    params={
+        "round": Param(
+            None,
+            type=["null", "string"],
+            maxLength=128,
+            title="One round alone",
+            description="As the evaluator names it, such as 1396-06; empty: every round whose scores changed.",
+        )
+    },
     doc_md=__doc__,
 )
 def evaluate_agencies() -> None:

@@ -3,6 +3,8 @@
 The work list is the lake's own log: batches without a verdict, then the months that the counted events touch. A
 closed gate holds that agency's batch and no other's: the months are built without it, and `report_closed_gates`
 fails, so that the run shows it. Release a batch with `mizan gate release`. The same as `mizan gate` and `mizan build`.
+
+When `report_closed_gates` is red: docs/operating.md#a-closed-gate; a release as a form: the DAG `release_batch`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Runs each minute, and sooner when the watcher sees end offsets ahead of the lake
 --until-empty`. Rows and offsets are one commit, so a run that is killed, retried or cleared lands nothing twice.
 The run is skipped, and wakes nothing downstream, when nothing landed and nothing was left behind by a run that died.
 
-When it halts (exit code 4 by hand): see docs/runbooks/halts.md.
+When it halts (exit code 4 by hand): docs/runbooks/halts.md.
 """
 
 from __future__ import annotations

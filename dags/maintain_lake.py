@@ -1,6 +1,8 @@
 """Keep the lake fast: merge small files, write a checkpoint, remove files that no version needs.
 
 Nightly. Landing may go on meanwhile: a commit that loses the race is planned again. The same as `mizan compact`.
+
+When it names a damaged or missing file: docs/runbooks/halts.md#a-lost-file.
 """
 
 from __future__ import annotations

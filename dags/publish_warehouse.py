@@ -3,6 +3,8 @@
 Readers keep the version they opened. Nothing new, nothing published. The same as `mizan publish`.
 
 Then OpenLineage is told, as by `mizan lineage`, where its own settings (OPENLINEAGE_URL, OPENLINEAGE_CONFIG) say where.
+
+When it ends with exit code 3 or 4, or must be taken back: docs/runbooks/halts.md#other-ends.
 """
 
 from __future__ import annotations

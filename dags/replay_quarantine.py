@@ -4,6 +4,8 @@ By hand, after a service was registered or a contract version deployed; for one 
 The same as `mizan quarantine replay`. What is accepted passes the gate as a batch of its own. Events are committed
 before the decision on their records, and found again by their offsets: running it twice, or killing it, lands nothing
 twice. The run is skipped, and wakes nothing downstream, when nothing was decided.
+
+What is in quarantine, and giving it up: docs/operating.md#quarantine.
 """
 
 from __future__ import annotations
@@ -23,8 +25,21 @@ from scheduler.assets import MAINTENANCE_TIMEOUT, OWNER, RETRIES, START, lake_ev
     tags=["mizan", "landing"],
     default_args={"owner": OWNER, **RETRIES},
     params={
-        "reason": Param(None, type=["null", "string"], enum=[None, *reasons()], title="One reason code alone"),
-        "agency": Param(None, type=["null", "string"], pattern=f"^{AGENCY_ID.pattern}$", title="One agency alone"),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *reasons()],
+            values_display={code: f"{code}: {one.what['en']}" for code, one in reasons().items()},
+            title="One reason code alone",
+            description="Empty: all that is open.",
+        ),
+        "agency": Param(
+            None,
+            type=["null", "string"],
+            pattern=f"^{AGENCY_ID.pattern}$",
+            title="One agency alone",
+            description="Its id; empty: all agencies.",
+        ),
     },
     doc_md=__doc__,
 )

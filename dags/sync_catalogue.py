@@ -2,6 +2,8 @@
 
 Daily from `$MIZAN_HOME/catalogue` if that folder is there, or by hand from a folder you name. A bad file is refused
 whole, with line numbers, and the catalogue stays as it was. The same as `mizan catalogue load`.
+
+When a file is refused (exit code 65 by hand): docs/runbooks/halts.md#other-ends.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from scheduler.assets import OWNER, RETRIES, SHORT_TIMEOUT, START
     max_active_runs=1,
     tags=["mizan", "catalogue"],
     default_args={"owner": OWNER, **RETRIES},
-    params={"directory": Param(None, type=["null", "string"], title="Folder of CSV files")},
+    params={
+        "directory": Param(
+            None,
+            type=["null", "string"],
+            maxLength=4096,
+            title="Folder of CSV files",
+            description="On the scheduler's machine; empty: $MIZAN_HOME/catalogue, where it is there.",
+        )
+    },
     doc_md=__doc__,
 )
 def sync_catalogue() -> None:

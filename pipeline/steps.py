@@ -156,6 +156,17 @@ def gate_batches(settings: Settings | None = None) -> list[str]:
     return [f"{entry['agency_id']} {entry['batch']}" for entry in result.held]
 
 
+def release_batch(batch: str, agency: str, *, by: str, reason: str, settings: Settings | None = None) -> None:
+    """Let an agency's part of a held batch count, by name and reason. UsageError where no such part is held."""
+    from contracts.settings import agency_id
+    from dashboard.validation_report import write_report
+    from expectations.gate import release
+
+    settings = settings or Settings.load()
+    release(settings, batch, agency_id(agency), by=by, reason=reason)
+    write_report(settings)
+
+
 def update_facts(settings: Settings | None = None) -> list[str]:
     """Take newly counted batches into the facts; the months that wait to be rebuilt, in both calendars."""
     from transforms.refresh import refresh_facts

@@ -24,6 +24,9 @@ SHORT_TIMEOUT = dt.timedelta(minutes=10)  # lists of work, announcements, the ca
 # One slot: one process writes the build database at a time.
 BUILD_POOL = "build_database"
 
+# How a month is typed into a form; which months there are is for the step to say.
+MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+
 kafka_backlog = Asset(
     name="kafka_backlog",
     uri="mizan://kafka/backlog",

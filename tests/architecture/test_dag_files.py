@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,8 @@ print("\\n@@" + json.dumps({
     "rooms": sorted(rooms & set(sys.modules)),
     "dags": {
         dag_id: {
-            "doc": dag.doc_md, "tags": sorted(dag.tags), "owner": dag.owner, "params": sorted(dag.params),
+            "doc": dag.doc_md, "tags": sorted(dag.tags), "owner": dag.owner,
+            "params": {name: param.schema | {"description": param.description} for name, param in dag.params.items()},
             "tasks": {
                 t.task_id: {"retries": t.retries, "pool": t.pool, "timeout": str(t.execution_timeout)}
                 for t in dag.tasks
@@ -72,6 +74,8 @@ def test_the_dags_are_exactly_the_ones_promised(bag):
         "maintain_lake",
         "evaluate_agencies",
         "replay_quarantine",
+        "close_month",
+        "release_batch",
     }
 
 
@@ -106,6 +110,7 @@ def test_what_writes_the_build_database_shares_one_pool(bag):
         ("evaluate_agencies", "list_rounds"),
         ("evaluate_agencies", "evaluate_round"),
         ("publish_warehouse", "publish"),
+        ("close_month", "close"),
     }
     pooled = {
         (dag_id, task_id)
@@ -117,12 +122,46 @@ def test_what_writes_the_build_database_shares_one_pool(bag):
 
 
 def test_a_backfill_asks_for_both_ends(bag):
-    assert bag["dags"]["backfill_months"]["params"] == ["from", "to"]
+    assert bag["dags"]["backfill_months"]["params"].keys() == {"from", "to"}
 
 
 def test_an_evaluation_may_ask_for_one_round(bag):
-    assert bag["dags"]["evaluate_agencies"]["params"] == ["round"]
+    assert bag["dags"]["evaluate_agencies"]["params"].keys() == {"round"}
 
 
 def test_a_replay_may_be_narrowed_to_a_reason_and_an_agency(bag):
-    assert bag["dags"]["replay_quarantine"]["params"] == ["agency", "reason"]
+    assert bag["dags"]["replay_quarantine"]["params"].keys() == {"agency", "reason"}
+
+
+def test_every_field_of_a_form_says_what_it_is_and_refuses_what_it_is_not(bag):
+    bounded = {"pattern", "enum", "minLength", "maxLength"}
+    fields = [field for dag in bag["dags"].values() for field in dag["params"].values()]
+    assert len(fields) == 13
+    for field in fields:
+        assert field["title"]
+        assert len(field["description"]) > 10
+        assert bounded & field.keys()
+
+
+def test_what_a_person_answers_for_must_be_filled_in(bag):
+    for dag, names in (
+        ("close_month", {"month", "by", "note"}),
+        ("release_batch", {"batch", "agency", "by", "reason"}),
+    ):
+        asked = bag["dags"][dag]["params"]
+        assert asked.keys() == names
+        assert all(field["type"] == "string" for field in asked.values())
+
+
+def test_a_choice_of_reasons_says_each_in_words(bag):
+    reason = bag["dags"]["replay_quarantine"]["params"]["reason"]
+    assert set(reason["values_display"]) == set(reason["enum"]) - {None}
+
+
+def test_every_dag_names_the_page_that_says_what_to_do(bag):
+    for dag_id, dag in bag["dags"].items():
+        named = re.findall(r"(docs/[\w/-]+\.md)(?:#([\w-]+))?", dag["doc"])
+        assert named, dag_id
+        for page, heading in named:
+            headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+            assert not heading or heading in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
