@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
 import typer
 
-from console.output import OneLine, note
-from contracts.errors import MizanError
+from console.output import failed, log_as, note
+from contracts.errors import MizanError, UsageError
+from contracts.settings import Settings
 
 app = typer.Typer(
     name="mizan",
@@ -28,19 +28,14 @@ def main() -> None:
     from console import commands
 
     commands.register(app)
-    # Our own words alone: what client libraries log of a connection is no news to an operator.
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine())
-    logging.getLogger("mizan").addHandler(handler)
+    log_as(_form_of_log())
     try:
         sys.exit(app(standalone_mode=False))
     except WrongCall as error:
         _say_what_is_wrong(error)
         sys.exit(error.exit_code)
     except MizanError as error:
-        note(f"mizan: {error}")
-        if error.hint:
-            note(f"       {error.hint}")
+        failed(str(error), hint=error.hint, exit_code=error.exit_code)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our stdout went away (`mizan … | head`): not an error of ours.
@@ -54,6 +49,13 @@ def main() -> None:
     except KeyboardInterrupt:
         note("mizan: stopped")
         sys.exit(130)
+
+
+def _form_of_log() -> str:
+    try:
+        return Settings.load().values["MIZAN_LOG"] or "text"
+    except UsageError:
+        return "text"  # what is wrong with a setting the command itself says
 
 
 def _say_what_is_wrong(error: Any) -> None:

@@ -29,6 +29,8 @@ on_terminal = sys.stdout is not None and sys.stdout.isatty()
 data = Console(highlight=False, soft_wrap=True, width=None if on_terminal else WIDE, markup=False, emoji=False)
 notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
+_log = logging.getLogger("mizan.console")
+
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")
 
 
@@ -94,8 +96,32 @@ def print_json(document: Any) -> None:
 
 
 def note(message: str) -> None:
-    """A line for the person at the desk, on stderr."""
-    notes.print(Text(printable(message)))
+    """A line for the person at the desk, on stderr; where stderr is lines of JSON, one of these."""
+    if _log.isEnabledFor(logging.INFO):
+        _log.info(message)
+    else:
+        notes.print(Text(printable(message)))
+
+
+def failed(message: str, *, hint: str | None, exit_code: int) -> None:
+    """How a command ended, on stderr."""
+    if _log.isEnabledFor(logging.INFO):
+        _log.error(message, extra={"fields": {"exit_code": exit_code} | ({"hint": hint} if hint else {})})
+        return
+    note(f"mizan: {message}")
+    if hint:
+        note(f"       {hint}")
+
+
+def log_as(form: str) -> None:
+    """Our own words alone, on stderr: what client libraries log of a connection is no news to an operator.
+
+    ``text``: warnings, a line each. ``json``: every event a line of JSON, notes included.
+    """
+    handler, ours = logging.StreamHandler(), logging.getLogger("mizan")
+    handler.setFormatter(OneObject() if form == "json" else OneLine())
+    ours.setLevel(logging.INFO if form == "json" else logging.WARNING)
+    ours.addHandler(handler)
 
 
 class OneLine(logging.Formatter):
@@ -104,6 +130,20 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """What the record says, and who says it."""
         return printable(f"mizan: {record.getMessage()}")
+
+
+class OneObject(logging.Formatter):
+    """A log record as one line of JSON: time (UTC), level, event, then what ``contracts.logs.tell`` was given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The same as ``OneLine`` says, and the fields."""
+        said = {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return printable_json(json.dumps(said, ensure_ascii=False))
 
 
 def print_access(document: dict[str, Any], bundle: Path | None, *, renew_with: str, as_json: bool) -> None:

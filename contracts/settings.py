@@ -126,6 +126,7 @@ VARIABLES = (
         "megabytes in which landing judges a batch; where they do not do, it halves its batches",
         _positive("MIZAN_LAND_MEMORY_MB"),
     ),
+    Variable("MIZAN_LOG", "text", "stderr: text, or json: a line an event", _one_of("MIZAN_LOG", "text", "json")),
     Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}

@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.errors import Fenced, Halted, MizanError
 from contracts.event import Known
 from contracts.failpoints import failpoint
+from contracts.logs import tell
 from contracts.settings import Settings
 from landing.batch_rows import RANGED, agencies_of, event_rows, name_topics, new_batch
 from landing.bounds import Bounds, bounds_of
@@ -46,6 +48,8 @@ from warehouse.landing_log import (
     sweep,
     write_file,
 )
+
+log = logging.getLogger("mizan.landing")
 
 
 @dataclass
@@ -256,6 +260,7 @@ class _Batch:
         self._reread(offsets)
         connection.execute("DROP TABLE landed_topics")
         decoder.begin_batch()
+        _tell_landed(batch_id, version, agencies, parts.values())
         landed.lake_version = version
         landed.batches.append(batch_id)
         landed.security.update(metrics)
@@ -335,6 +340,21 @@ class _Batch:
                 raise MizanError(f"{place(*partition)}: {read} records read, but {part} accounts for others")
             parts[place(*partition)] = part
         return parts
+
+
+def _tell_landed(batch_id: str, version: int, agencies: Mapping[str, Any], parts: Iterable[PartitionRange]) -> None:
+    listed = list(parts)
+    tell(
+        log,
+        "batch landed",
+        step="land",
+        batch_id=batch_id,
+        lake_version=version,
+        agencies=len(agencies),
+        events=sum(part.rows for part in listed),
+        quarantined=sum(part.quarantined for part in listed),
+        duplicates=sum(part.duplicates for part in listed),
+    )
 
 
 def _note_outcome(lake: Lake, landed: Landed, seconds: float) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import GateClosed, UsageError
+from contracts.logs import tell
 from contracts.reporting_time import Month, parse_month
 from contracts.settings import Settings
 from pipeline import progress
@@ -124,7 +125,10 @@ def replay_quarantine(reason: str | None, agency: str | None, settings: Settings
     from landing.replay import replay
 
     known_filter(reason, agency)
-    return replay(settings or Settings.load(), reason=reason, agency=agency)
+    done = replay(settings or Settings.load(), reason=reason, agency=agency)
+    if done.events:
+        tell(log, "records replayed", step="replay", agency=agency, lake_version=done.lake_version, events=done.events)
+    return done
 
 
 def _was_left_behind(settings: Settings) -> bool:
@@ -144,6 +148,15 @@ def judge_batches(settings: Settings) -> tuple[GateResult, Path]:
 
     before = progress.landed_state(settings)
     result = names_damage(gate)(settings)
+    for entry in result.judged:
+        tell(
+            log,
+            "batch judged",
+            step="gate",
+            batch_id=entry["batch"],
+            agency=entry["agency_id"],
+            verdict=entry["verdict"],
+        )
     report = write_report(settings)
     progress.note_judge_again(settings, result.judge_again_at)
     progress.note(settings, "gate", before)
@@ -164,6 +177,7 @@ def release_batch(batch: str, agency: str, *, by: str, reason: str, settings: Se
 
     settings = settings or Settings.load()
     release(settings, batch, agency_id(agency), by=by, reason=reason)
+    tell(log, "batch judged", step="gate", batch_id=batch, agency=agency, verdict="released")
     write_report(settings)
 
 
@@ -195,6 +209,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     from transforms.refresh import build_month, pending_months, refresh_evaluations
     from warehouse.lake_damage import check_lake
     from warehouse.publish import in_service, publish
+    from warehouse.published import current
 
     settings = settings or Settings.load()
     check_lake(settings)
@@ -208,6 +223,9 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
         for warning in check_metrics(settings):
             log.warning("%s: %d rows break %s", warning.table, warning.rows, warning.rule)
     published = publish(settings, rollback=rollback, pages=write_pages)
+    if published.is_new:
+        lake_version = ((current(settings) or {}).get("lake") or {}).get("events")
+        tell(log, "version published", step="publish", published_version=published.version, lake_version=lake_version)
     if rollback is None:
         progress.note(settings, "publish", facts)
     return published

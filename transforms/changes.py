@@ -98,6 +98,11 @@ def find(connection: Connection) -> Change:
     return Change(fresh, events, declarations or retractions, inquiries)
 
 
+def pairs(connection: Connection) -> list[tuple[str, str, int]]:
+    """What ``find`` found: batch, agency, 1 where it began to count and -1 where it ceased."""
+    return connection.execute("SELECT batch_id, agency_id, sign FROM chg_pairs ORDER BY ALL").fetchall()
+
+
 def _keep_pairs(connection: Connection) -> None:
     """chg_pairs: (batch, agency) that began (+1) or ceased (-1) to count; chg_kept: those that go on counting."""
     keep(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from catalogue.read import current
 from contracts.failpoints import failpoint
+from contracts.logs import tell
 from contracts.reporting_time import CALENDARS, Month, tehran_today
 from contracts.settings import Settings
 from transforms import assessments, changes, closure, evaluation, landed, months, reference
@@ -38,6 +39,8 @@ _OPS = """
 """
 # One transaction of monthly rows reads at most about this many events (a single month may have more).
 EVENTS_AT_ONCE = 5_000_000
+# A build from nothing counts every batch there ever was: past this many the log says how many.
+MOST_NAMED = 1_000
 
 
 @dataclass(frozen=True)
@@ -143,14 +146,18 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
     Gives the months whose figures wait to be computed, those of earlier calls included.
     """
     prepare(connection)
+    counted: list[tuple[str, str, int]] = []
+    version = 0
 
     def work() -> None:
+        nonlocal counted, version
         if reference.load_catalogue(connection, catalogue):
             log.warning("counting all events anew: the catalogue moved an agency or a place that has events")
             _forget_facts(connection)
         events = changes.open_lake(connection, lake)
         _require_same_rows(connection, str(times_rewritten(events)))
         change = changes.find(connection)
+        counted, version = changes.pairs(connection), events.version
         failpoint("tx.mid")
         closure.apply(connection, change)
         landed.apply(connection, lake, change)
@@ -162,7 +169,16 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
 
     failpoint("tx.begin")
     in_transaction(connection, work)
+    _tell_counted(counted, version)
     return set(pending(connection))
+
+
+def _tell_counted(pairs: Sequence[tuple[str, str, int]], version: int) -> None:
+    for batch, agency, sign in pairs[:MOST_NAMED]:
+        said = "batch counted" if sign > 0 else "batch no longer counted"
+        tell(log, said, step="facts", batch_id=batch, agency=agency, lake_version=version)
+    if len(pairs) > MOST_NAMED:
+        tell(log, "more batches counted", step="facts", batches=len(pairs) - MOST_NAMED, lake_version=version)
 
 
 def _require_same_rows(connection: Connection, rewritten: str) -> None:

@@ -277,6 +277,12 @@ def test_a_task_s_log_is_a_line_of_json_for_each_thing_said(stack: Stack) -> Non
     assert len(lines) > 100
     assert all(isinstance(json.loads(line), dict) for line in lines)
     assert not [line for line in lines if re.search(rb"[\x00-\x1f\x7f]", line)]
+    # What a step says of its work keeps its fields: a batch can be followed from task to task.
+    said = [said for said in map(json.loads, lines) if "batch_id" in said]
+    landed = {one["batch_id"] for one in said if one["event"] == "batch landed"}
+    assert landed
+    assert landed <= {one["batch_id"] for one in said if one["event"] == "batch judged"}
+    assert landed <= {one["batch_id"] for one in said if one["event"] == "batch counted"}
 
 
 def test_no_run_failed(stack: Stack) -> None:
