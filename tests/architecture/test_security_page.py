@@ -20,6 +20,7 @@ HASHES = {
     "tests/fuzz/requirements.txt",
     "tests/fuzz/schemathesis.txt",
     "supply/requirements.txt",
+    "docs/site/requirements.txt",
 }
 # Findings that are no secrets: vectors that are made to be known, digests of what a scenario sends, planted addresses.
 PUBLIC = {
