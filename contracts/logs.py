@@ -24,7 +24,7 @@ def tell(log: logging.Logger, event: str, **fields: Any) -> None:
         raise ValueError(f"no field of our logs: {', '.join(sorted(unknown))}")
     known = {name: value for name, value in fields.items() if value is not None}
     with _structlog_context(known):
-        log.info(event, extra={"fields": known})
+        log.info(event, extra={"fields": known}, stacklevel=2)
 
 
 def _structlog_context(fields: dict[str, Any]) -> AbstractContextManager[None]:
