@@ -13,7 +13,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "var" / "bench"
-BENCHMARKS = ("landing", "landing_peers", "poison", "month_build", "month_peers", "many_topics", "gateway")
+BENCHMARKS = (
+    "landing",
+    "landing_peers",
+    "poison",
+    "month_build",
+    "month_peers",
+    "many_topics",
+    "many_landers",
+    "gateway",
+)
 PEERS = ROOT / "benchmarks" / "peers"
 PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")
 

@@ -15,7 +15,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +24,12 @@ from unittest import mock
 from benchmarks.rows import keep, measured
 
 if TYPE_CHECKING:
+    from contracts.event import Known
     from contracts.settings import Settings
 
 AGENCY = "bench-agency"
-TOPIC = f"egov.events.v1.{AGENCY}"
+TOPIC_PREFIX = "egov.events.v1."
+TOPIC = f"{TOPIC_PREFIX}{AGENCY}"
 SERVICES, USERS_PER_EVENT = 600, 0.3
 
 
@@ -35,7 +37,7 @@ MEASURED = ("consume", "land")
 SMALL = ("transaction_id", "service_id", "channel", "user_key", "outcome")
 
 
-def events(count: int, seed: int, small: bool = False) -> "list[bytes]":
+def events(count: int, seed: int, small: bool = False, agency: str = AGENCY) -> "list[bytes]":
     """Completed transactions of about 540 bytes, three or so a person, ids ordered by time.
 
     ``small`` ones have the required fields and the key alone, some 350 bytes.
@@ -65,7 +67,7 @@ def events(count: int, seed: int, small: bool = False) -> "list[bytes]":
         document = {
             "specversion": "1.0",
             "id": f"{number:012x}-{draw.getrandbits(80):020x}",
-            "source": f"/agencies/{AGENCY}",
+            "source": f"/agencies/{agency}",
             "type": "ir.egov.transaction.completed.v1",
             "time": (begin + dt.timedelta(milliseconds=100 * number)).isoformat(timespec="milliseconds"),
             "data": {name: data[name] for name in SMALL} if small else data,
@@ -86,15 +88,20 @@ def consume(count: int) -> int:
         return sum(len(chunk) for chunk in reader.chunks())
 
 
+def known() -> "Known":
+    """What a catalogue would know of these events."""
+    from contracts.event import Known
+
+    services = {f"svc-{number}": None for number in range(SERVICES)}
+    return Known(services, {"qom": "province", "kahak": "district"}, frozenset({"t1"}))
+
+
 def land(count: int) -> int:
     """Land the whole topic."""
-    from contracts.event import Known
     from contracts.settings import Settings
     from landing.drain import land as drain
 
-    services = {f"svc-{number}": None for number in range(SERVICES)}
-    known = Known(services, {"qom": "province", "kahak": "district"}, frozenset({"t1"}))
-    landed = drain(Settings.load(), known=known)
+    landed = drain(Settings.load(), known=known())
     assert landed.events == count, landed
     return landed.events
 
@@ -164,13 +171,18 @@ class FilledTopic:
         Lake(self.settings).create()
 
 
+def filled_topic(count: int, *, small: bool = False) -> "contextlib.AbstractContextManager[FilledTopic]":
+    """Bring a broker up, fill the topic TOPIC with ``count`` events, and end it all afterwards."""
+    return filled_topics((AGENCY,), count, small=small)
+
+
 @contextlib.contextmanager
-def filled_topic(count: int, *, small: bool = False) -> Iterator[FilledTopic]:
-    """Bring a broker up, fill a topic with ``count`` events, and end it all afterwards."""
+def filled_topics(agencies: Sequence[str], count: int, *, small: bool = False) -> Iterator[FilledTopic]:
+    """The same, with ``count`` events in all, an equal part of them in each agency's topic."""
     from confluent_kafka import Producer
 
     from broker import local
-    from broker.administration import add_agency
+    from broker.administration import add_agencies
     from contracts.keys import create_keys
     from contracts.settings import Settings
     from warehouse.lake import Lake
@@ -181,17 +193,18 @@ def filled_topic(count: int, *, small: bool = False) -> Iterator[FilledTopic]:
         Lake(settings).create()
         plain = local.up(settings, benchmark_plaintext=True)["plaintext_bootstrap"]
         try:
-            add_agency(settings, AGENCY)
+            add_agencies(settings, list(agencies))
             producer = Producer({
                 "bootstrap.servers": plain, "linger.ms": 20, "log_level": 0, "queue.buffering.max.messages": 2_000_000,
                 "queue.buffering.max.kbytes": 2_000_000,
             })  # fmt: skip
             size = 0
-            for number, value in enumerate(events(count, 1, small)):
-                size += len(value)
-                producer.produce(TOPIC, value)
-                if number % 10_000 == 0:
-                    producer.poll(0)
+            for seed, agency in enumerate(agencies, 1):
+                for number, value in enumerate(events(count // len(agencies), seed, small, agency)):
+                    size += len(value)
+                    producer.produce(f"{TOPIC_PREFIX}{agency}", value)
+                    if number % 10_000 == 0:
+                        producer.poll(0)
             assert producer.flush(120) == 0
             yield FilledTopic(settings, plain, size // count)
         finally:
