@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import postgres_rig
 import pytest
 
 from contracts.settings import Settings
@@ -152,3 +153,29 @@ def _has_uv_module() -> bool:
     import importlib.util
 
     return importlib.util.find_spec("uv") is not None
+
+
+@pytest.fixture(scope="session")
+def postgres_port() -> Iterator[int]:
+    """The port of a real PostgreSQL, started by the first test that asks."""
+    programs = postgres_rig.binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not here (on Debian: apt-get install postgresql)")
+    with postgres_rig.server(programs) as port:
+        yield port
+
+
+@pytest.fixture
+def database(postgres_port: int, request: pytest.FixtureRequest) -> postgres_rig.Database:
+    """A database of the test's own."""
+    name = f"figures_{abs(hash(request.node.nodeid)):x}"
+    postgres_rig.Database(postgres_port, "postgres").ask(f"CREATE DATABASE {name} OWNER mizan_publisher", "postgres")
+    return postgres_rig.Database(postgres_port, name)
+
+
+@pytest.fixture
+def copying(settings: Settings, database: postgres_rig.Database) -> Settings:
+    """Settings of a home that copies to the test's database."""
+    settings.home.mkdir(exist_ok=True)
+    named = {"MIZAN_HOME": str(settings.home), "MIZAN_POSTGRES_URL_FILE": str(database.url_file(settings.home))}
+    return Settings.load(named, folder=settings.home)
