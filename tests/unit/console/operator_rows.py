@@ -109,6 +109,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--to": ("publish --to {}", ["mysql", "Postgres", "postgres", ""]),
         "--tier": ("publish --to postgres --tier {}", ["exact", "Analyst", "analyst", ""]),
     },
+    "bi-check": {"--tier": ("bi-check --tier {}", ["exact", "Analyst", ""])},
     "dashboard": {"--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""])},
     "metrics": {
         "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),

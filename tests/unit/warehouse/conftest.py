@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -137,15 +138,32 @@ def look(settings: Settings) -> Callable[..., list[Any]]:
 
 @pytest.fixture(scope="session")
 def old_duckdb() -> Path:
-    """A Python that has DuckDB 1.x, made once and kept in var/test-tools."""
-    folder = REPOSITORY / "var" / "test-tools" / f"duckdb-{OLD_DUCKDB}"
-    python = folder / "bin" / "python"
-    if not python.exists():
+    """A Python that has DuckDB 1.x."""
+    return _tool(f"duckdb-{OLD_DUCKDB}", f"duckdb=={OLD_DUCKDB}")
+
+
+@pytest.fixture(scope="session")
+def superset_python() -> Path:
+    """A Python with what Superset reaches databases through: it stays below SQLAlchemy 2."""
+    return _tool(
+        f"superset-engine-{OLD_DUCKDB}",
+        *(f"duckdb=={OLD_DUCKDB}", f"duckdb-engine=={version('duckdb-engine')}", "sqlalchemy==1.4.54"),
+        f"psycopg2-binary=={version('psycopg2-binary')}",
+    )
+
+
+def _tool(name: str, *requirements: str) -> Path:
+    """The Python of an environment that is made once and kept in var/test-tools."""
+    folder = REPOSITORY / "var" / "test-tools" / name
+    python, finished = folder / "bin" / "python", folder / "finished"
+    if not finished.exists():
         environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
         uv = [sys.executable, "-m", "uv"] if _has_uv_module() else ["uv"]
-        subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True, env=environment)
-        install = [*uv, "pip", "install", "-q", "--python", str(python), f"duckdb=={OLD_DUCKDB}"]
+        create = [*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)]
+        subprocess.run(create, check=True, env=environment)
+        install = [*uv, "pip", "install", "-q", "--python", str(python), *requirements]
         subprocess.run(install, check=True, env=environment)
+        finished.touch()
     return python
 
 
