@@ -1,4 +1,4 @@
-"""Clients of a PostgreSQL while versions are published and copied: whole versions, none older, right sums, no error."""
+"""Clients of a PostgreSQL while versions are copied: whole versions, none older, right sums, no error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 from contracts.errors import TryAgain
 from contracts.settings import Settings
 from warehouse.postgres import connected, copy_to_postgres
-from warehouse.publish import publish
 
 # One statement over three tables, then two statements of one transaction: both see one version.
 READER = """
@@ -55,26 +54,15 @@ while True:
     seen |= {version, again}
     if over:
         break
-    time.sleep(0.05)
+    time.sleep(0.1)
 print(json.dumps({"last": last, "seen": sorted(seen), "looks": looks}))
 """
 COPY = "from pipeline.steps import copy_to_postgres; copy_to_postgres()"
 ASKED = "SELECT value, (SELECT max(active_users) FROM marts.monthly_users) FROM marts._meta WHERE key = 'version'"
 
 
-def put(build, number: int) -> None:
-    build.put("monthly_users", active_users=1000 + number)
-    build.put("monthly_visits", visits=2 * number)
-    build.put("monthly_visits", channel="portal", visits=number)
-    build.put("monthly_visits", channel="paper", visits=number)
-
-
-def test_readers_over_several_publications_see_whole_versions_and_none_goes_back(
-    copying, build, database, tmp_path: Path
-):
-    put(build, 1)
-    publish(copying)
-    copy_to_postgres(copying, "analyst")
+def test_readers_over_several_copies_see_whole_versions_and_none_goes_back(at, database, tmp_path: Path):
+    copy_to_postgres(at(1), "analyst")
     done = tmp_path / "done"
     environment = {**os.environ, "URL": database.url("sara")}
     readers = [
@@ -87,75 +75,63 @@ def test_readers_over_several_publications_see_whole_versions_and_none_goes_back
         )
         for client in ("psycopg2", "sqlalchemy")
     ]
-    for number in range(2, 6):
-        put(build, number)
-        if number == 4:  # a column more, while they read
-            columns = {"a": {"type": "VARCHAR"}, "b": {"type": "BIGINT"}}
-            build.offer("odd", "evaluations", ["a"], columns, [{"a": "x", "b": 1}])
-        publish(copying)
-        copy_to_postgres(copying, "analyst")
+    at_work = "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE usename = 'sara'"
+    _until(lambda: database.ask(at_work, "postgres") == [(2,)])
+    # A table comes, changes its columns and goes meanwhile.
+    for number in (2, 3, 4):
+        copy_to_postgres(at(number), "analyst")
+        time.sleep(1)
     psql = ["psql", "--no-psqlrc", "-At", "-c", ASKED, database.url("sara")]
-    assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout == "5|1005\n"
+    assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout == "4|1004\n"
     done.touch()
     for reader in readers:
         out, err = reader.communicate(timeout=120)
         assert reader.returncode == 0, err
         told = json.loads(out)
-        assert told["last"] == 5
+        assert told["last"] == 4
         assert len(told["seen"]) > 1, told
 
 
-def test_a_copy_that_is_killed_leaves_the_version_before_and_the_next_one_is_whole(copying, build, database):
-    put(build, 1)
-    publish(copying)
-    copy_to_postgres(copying, "analyst")
-    put(build, 2)
-    build.offer("odd", "evaluations", ["a"], {"a": {"type": "VARCHAR"}}, [{"a": "x"}])
-    publish(copying)
-    (copying.home / "ALLOW_FAULTPOINTS").touch()
+def test_a_copy_that_is_killed_leaves_the_version_before_and_the_next_one_is_whole(at, database):
+    copy_to_postgres(at(1), "analyst")
     for where in ("pg.copied", "pg.commit"):
-        environment = {**_environment(copying), "FAULTPOINT": f"{where}:kill"}
-        killed = subprocess.run([sys.executable, "-c", COPY], env=environment, cwd=copying.home, check=False)
+        environment = {**_environment(at(2)), "FAULTPOINT": f"{where}:kill"}
+        killed = subprocess.run([sys.executable, "-c", COPY], env=environment, cwd=at(2).home, check=False)
         assert killed.returncode == -signal.SIGKILL
         assert database.ask(ASKED) == [("1", 1001)]
         assert database.ask("SELECT to_regclass('marts.odd')") == [(None,)]
         # The server ends a dead client's transaction when it notices; until then the turn is taken.
         _until(lambda: database.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "postgres") == [(0,)])
-    assert copy_to_postgres(copying, "analyst").version == 2
+    assert copy_to_postgres(at(2), "analyst").version == 2
     assert database.ask(ASKED) == [("2", 1002)]
 
 
-def test_copies_take_turns_and_a_reader_of_a_changing_table_is_waited_for(copying, build, database):
-    put(build, 1)
-    build.offer("odd", "evaluations", ["a"], {"a": {"type": "VARCHAR"}}, [{"a": "x"}])
-    publish(copying)
-    copy_to_postgres(copying, "analyst")
+def test_copies_take_turns_and_a_reader_of_a_changing_table_is_waited_for(at, database):
+    copy_to_postgres(at(2), "analyst")
     with connected(database.url()) as other:
         other.cursor().execute("SELECT pg_advisory_xact_lock(hashtext('mizan copy to marts'))")
         with pytest.raises(TryAgain, match="under way"):
-            copy_to_postgres(copying, "analyst")
-    columns = {"a": {"type": "VARCHAR"}, "b": {"type": "BIGINT"}}
-    build.offer("odd", "evaluations", ["a"], columns, [{"a": "y", "b": 1}])
-    put(build, 2)
-    publish(copying)
+            copy_to_postgres(at(3), "analyst")
     with connected(database.url("sara")) as reader:
         cursor = reader.cursor()
         cursor.execute("SELECT a FROM marts.odd")
-        copy = subprocess.Popen([sys.executable, "-c", COPY], env=_environment(copying), cwd=copying.home)
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mizan' AND state LIKE 'idle in%'"
-        _until(lambda: database.ask(waits + " AND query LIKE 'ROLLBACK TO%'", "postgres") == [(1,)])
+        copy = subprocess.Popen([sys.executable, "-c", COPY], env=_environment(at(3)), cwd=at(3).home)
+        gives_way = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ROLLBACK TO%' AND datname = current_database()"
+        )
+        _until(lambda: database.ask(gives_way, "postgres") == [(1,)])
         # The reader goes on in its transaction, in the table that waits to be changed and in those that have been.
         cursor.execute("SELECT a FROM marts.odd")
         assert cursor.fetchall() == [("x",)]
         cursor.execute("SELECT max(active_users) FROM marts.monthly_users")
-        assert cursor.fetchall() == [(1001,)]
+        assert cursor.fetchall() == [(1002,)]
         reader.commit()
         assert copy.wait(timeout=60) == 0
-    assert database.ask("SELECT a, b FROM marts.odd") == [("y", 1)]
+    assert database.ask("SELECT a, c FROM marts.odd") == [("y", 2)]
 
 
-def _environment(copying: Settings) -> dict[str, str]:
-    return {**os.environ, **{name: value for name, value in copying.values.items() if name[:6] == "MIZAN_" and value}}
+def _environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **{name: value for name, value in settings.values.items() if name[:6] == "MIZAN_" and value}}
 
 
 def _until(holds) -> None:
