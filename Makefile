@@ -30,12 +30,15 @@ browser: # headless Chromium for the tests of the report: on Debian as root it i
 		apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; } || \
 		echo 'chromium is not here and cannot be had: the tests of the report in a browser will be skipped' >&2
 
-# RUNLEVEL=1: the package's own server is not started; the tests start theirs. (Debian makes its folder all the same.)
-postgres: # PostgreSQL's server for the tests of copies: on Debian as root it is installed, elsewhere they say they were skipped
+# The tests start a server of their own: Debian's package is told (as it documents) not to make and start one.
+postgres: # PostgreSQL for the tests of copies: on Debian as root it is installed, elsewhere they say they were skipped
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		echo 'installing what is missing: postgresql' && apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
+		echo 'installing what is missing: postgresql' && mkdir -p /etc/postgresql-common && \
+		{ [ -e /etc/postgresql-common/createcluster.conf ] || \
+			echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; } && \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
 		echo 'PostgreSQL is not here and cannot be had: the tests of copies to it will be skipped' >&2
 
 screenshots: setup browser ## pictures of the report in docs/screenshots, of a small simulated home (HOME_OF_ALL=folder: of one that is there)
