@@ -20,6 +20,8 @@ from contracts.settings import Settings
 from warehouse.postgres import copy_to_postgres
 from warehouse.published import open_published
 
+ROOT = Path(__file__).parents[3]
+
 
 def plain(row: tuple[object, ...]) -> str:
     """JSON comes back parsed, instants with their zone."""
@@ -133,6 +135,20 @@ def _copy_as_the_scheduler_does(settings: Settings, database, folder: Path) -> N
     environment = {**kept, **named, "PGPASSFILE": str(passwords)}
     answer = subprocess.run(call, env=environment, cwd=folder, capture_output=True, text=True, check=True)
     assert "tier='analyst', schema='marts', version=1, is_new=True" in answer.stdout
+
+
+def test_the_command_publishes_and_copies_what_is_published(database, tmp_path: Path):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIZAN_", "PG"))}
+    named = {"MIZAN_HOME": str(tmp_path / "home"), "MIZAN_POSTGRES_URL_FILE": str(database.url_file(tmp_path))}
+    for words in (["init"], ["build"], ["publish", "--to", "postgres", "--tier", "public", "--json"]):
+        call = [sys.executable, "-m", "console.main", *words]
+        answer = subprocess.run(call, env={**kept, **named}, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+        assert "p-publisher" not in answer.stdout + answer.stderr
+    told = json.loads(answer.stdout)
+    assert told["version"] == told["postgres"]["version"] == 1
+    assert told["postgres"]["schema"] == "marts_public"
+    assert database.ask("SELECT value FROM marts_public._meta WHERE key = 'tier'", "press") == [("public",)]
 
 
 def test_a_column_that_comes_and_goes_is_followed_and_what_readers_made_stays(at, database):
