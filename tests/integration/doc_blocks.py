@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # Without a language it is a command too: the runbooks'.
-RUNNABLE = ("", "sh", "bash", "console", "python", "sql")
+RUNNABLE = ("", "sh", "bash", "console", "python", "sql", "r")
 SHOWN = ("text", "json", "yaml")
 _REMARK = re.compile(r"<!-- (run by|not run): (\S.*) -->")
 
