@@ -10,6 +10,7 @@ exclude_patterns = [".*", "var", "tests", "transforms", "benchmarks", "dashboard
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 nitpicky = True
+suppress_warnings = ["misc.highlighting_failure"]  # a block may be of a dialect that nobody colours
 # Nothing of another origin: no fonts, no scripts, no counters; search is a file of the site.
 html_theme = "furo"
 html_title = "Mizan"
