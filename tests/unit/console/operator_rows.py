@@ -105,7 +105,10 @@ ROWS: dict[str, dict[str, Row]] = {
         "--reason": ("gate release batch --agency tax --by me --reason={}", NOBODY),
     },
     "publish": {"--rollback": ("publish --rollback {}", ["v0", "-1", "../v1", "v1.duckdb", "v", "v999", "999", ""])},
-    "dashboard": {"--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""])},
+    "dashboard": {
+        "--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""]),
+        "--host": ("dashboard --host {}", ["0.0.0.0", "nowhere", "::", "127.0.0.1:80", ""]),
+    },
     "metrics": {
         "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),
         "--host": ("metrics --host {}", ["nowhere", "127.0.0.1:80", "0.0.0.300", ""]),
