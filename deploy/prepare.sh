@@ -1,13 +1,14 @@
 #!/bin/bash
-# At every `up`, as root: secrets, certificates and folders, each owned by the one service that reads them.
-# What is there stays. Secrets are read by their owner alone, root not excepted: hence as Airflow's user, with Kafka's folder lent.
+# At every `up`, as root: secrets, certificates and folders, each owned by the one service that reads them. What is there
+# stays. No secret ends in a line end: Airflow takes what `cat` prints to the byte. Keys are read by their owner alone, root
+# not excepted: hence as Airflow's user, to whom Kafka's folder is lent.
 set -euo pipefail
 umask 077
 
-random() { python -c 'import secrets; print(secrets.token_urlsafe(32))'; }
+random() { python -c 'import secrets; print(secrets.token_urlsafe(32), end="")'; }
 keep() { [ -s "$1" ] || "${@:2}" > "$1"; }
-database_url() { echo "postgresql+psycopg2://airflow:$(cat /postgres-secrets/password)@postgres/airflow"; }
-fernet() { python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'; }
+database_url() { printf %s "postgresql+psycopg2://airflow:$(cat /postgres-secrets/password)@postgres/airflow"; }
+fernet() { python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode(), end="")'; }
 passwords() { echo "{\"admin\": \"$(random)\"}"; }
 
 mkdir -p /mizan/keys

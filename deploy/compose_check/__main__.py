@@ -5,6 +5,7 @@ Exit 0: everything held. 1: a step did not, it is named. 2: this cannot be run o
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -24,6 +25,11 @@ def outside() -> int:
     machine.require()
     keep = bool(os.environ.get("KEEP_IMAGES"))
     WORK.mkdir(parents=True, exist_ok=True)
+    turn = (WORK / "lock").open("w")
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends, however it does
+    except BlockingIOError:
+        raise machine.Refused("another check runs in this checkout") from None
     sweep(WORK, keep_images=True)  # what a killed check left
     installed = machine.install()
     note(f"installed: {', '.join(installed) or 'nothing, all is here'}")

@@ -11,12 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 from compose_check.machine import PATH, program
 from compose_check.steps import until
 
-CGROUP = "mizan-compose-check"
 DEVICE = "tap0"
 RESOLVER = "10.0.2.3"  # slirp4netns answers names there, by the host's own resolver
 _DIES_WITH_US = ["--pdeathsig", "KILL", "--"]
@@ -61,9 +61,14 @@ def contained(work: Path, module: str) -> int:
                 process.wait()
 
 
+def cgroup(work: Path) -> str:
+    """The name of the containers' cgroup: each checkout has its own."""
+    return f"mizan-compose-check-{zlib.crc32(str(work).encode()):08x}"
+
+
 def sweep(work: Path, keep_images: bool) -> None:
     """Remove what a check leaves, also one that was killed: containers' folders, and cgroups."""
-    groups = [Path(top) for top, _, _ in os.walk("/sys/fs/cgroup") if CGROUP in Path(top).parts]
+    groups = [Path(top) for top, _, _ in os.walk("/sys/fs/cgroup") if cgroup(work) in Path(top).parts]
     for group in sorted(groups, key=lambda path: -len(path.parts)):
         group.rmdir()
     for place in (
@@ -115,7 +120,7 @@ class Engine:
         options = [f"--{name}={place}" for name, place in places.items()]
         options += [f"--host=unix://{work}/docker.sock", f"--dns={RESOLVER}", "--storage-driver=overlay2"]
         # Without a leading slash: below the cgroup this check itself is in, and so within its limits.
-        options += [f"--cgroup-parent={CGROUP}", "--exec-opt=native.cgroupdriver=cgroupfs"]
+        options += [f"--cgroup-parent={cgroup(work)}", "--exec-opt=native.cgroupdriver=cgroupfs"]
         with (work / "engine.log").open("w") as log:
             self._daemon = subprocess.Popen(
                 [program("dockerd"), *options], env=self.environment, stdout=log, stderr=log

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from contracts.settings import Settings
 from scheduler.local import TIMES, environment
 
 COMPOSE = yaml.safe_load((Path(__file__).resolve().parents[3] / "docker-compose.yml").read_text(encoding="utf-8"))
+PREPARE = Path(__file__).resolve().parents[3] / "deploy" / "prepare.sh"
 SERVICES = COMPOSE["services"]
 TIMEOUT = "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"
 ORPHANS = "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL"
@@ -64,3 +69,13 @@ def test_the_report_site_owns_nothing_and_writes_nothing() -> None:
     assert site["read_only"]
     assert site["cap_drop"] == ["ALL"]
     assert all(volume.endswith(":ro") for volume in site["volumes"])
+
+
+@pytest.mark.parametrize("maker", ["random", "fernet", "database_url"])
+def test_a_secret_that_airflow_takes_to_the_byte_ends_in_no_line_end(maker: str) -> None:
+    makers = "\n".join(line for line in PREPARE.read_text(encoding="utf-8").splitlines() if "() {" in line)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    call = ["bash", "-c", f"{makers}\n{maker}"]
+    said = subprocess.run(call, env={"PATH": path}, capture_output=True, text=True, check=True).stdout
+    assert said
+    assert said == said.rstrip()
