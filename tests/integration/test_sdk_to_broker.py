@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import gc
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -97,6 +102,34 @@ def test_a_wrong_password_is_called_a_refused_login(agency: tuple[str, Path], tm
     wrong = type(login)(**{**vars(login), "password_file": tmp_path / "password"})
     with pytest.raises(UsageError, match="authentication failed"):
         Publisher(name, wrong)
+
+
+# kafka-python leaves the sockets of handshakes that were cut to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_connections_that_are_taken_and_cut_are_no_refused_login(agency: tuple[str, Path]) -> None:
+    """So looks a broker that is down behind what forwards connections, and one that restarts."""
+    name, bundle = agency
+    with socket.create_server(("127.0.0.1", 0)) as cutting:
+        cutting.settimeout(0.1)
+        over = threading.Event()
+
+        def cut() -> None:
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    cutting.accept()[0].close()
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        try:
+            login = dataclasses.replace(
+                read_bundle(bundle).kafka, bootstrap_servers=f"127.0.0.1:{cutting.getsockname()[1]}"
+            )
+            with pytest.raises(TryAgain):
+                Publisher(name, login, answer_seconds=5)
+        finally:
+            over.set()
+            thread.join()
+            gc.collect()
 
 
 def test_another_agencys_topic_is_refused_by_the_broker(agency: tuple[str, Path], broker: Settings) -> None:

@@ -73,7 +73,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--month": ("simulate qom-1399-h1 --to out --month {}", MONTHS),
     },
     "init": {},
-    "land": {},
+    "land": {"--shard": ("land --shard {}", ["x", "0/2", "3/2", "1/0", "-1/2", "1", "1/2/3", "۱/۲", ""])},
     "verify": {},
     "compact": {},
     "accept-loss": {
