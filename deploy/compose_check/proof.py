@@ -34,7 +34,7 @@ def prove(steps: Steps, stack: Stack) -> None:
     with steps.step("Airflow: every part alive, no DAG broken") as step:
         airflow = Airflow(AIRFLOW, home := stack.volume("mizan"))
         step.seen = f"{airflow.alive()}; {airflow.dags()}"
-    with steps.step("report site: nothing published, nothing else readable") as step:
+    with steps.step("report site: reads the public tier, writes nothing") as step:
         step.seen = _site_is_closed(stack)
     with steps.step("an agency: bundle and token") as step:
         bundle, token = _agency(stack)
@@ -95,9 +95,9 @@ def _agency(stack: Stack) -> tuple[Path, str]:
 
 def _site_is_closed(stack: Stack) -> str:
     status, _ = figures.asked(SITE, "/")
-    if status != 503:
-        raise AssertionError(f"the site answers {status} before anything is published")
-    return _readable(stack)
+    if status not in (503, 200):  # Airflow may have published a version without events already
+        raise AssertionError(f"the site answers {status} before any event")
+    return f"the front page answers {status}; {_readable(stack)}"
 
 
 def _readable(stack: Stack) -> str:
@@ -109,7 +109,7 @@ def _readable(stack: Stack) -> str:
     writes = stack.compose("exec", "-T", "dashboard", "bash", "-c", f"touch {HOME}/x /opt/mizan/x 2>&1 || true")
     if writes.count("Read-only file system") != 2:
         raise AssertionError(f"the report site can write: {writes}")
-    return "503 before the first publication; of the home its user reads public/ alone and writes nothing"
+    return "of the home its user reads public/ alone, and it writes nothing"
 
 
 def _site_shows(stack: Stack, home: Path, sent: int) -> str:
