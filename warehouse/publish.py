@@ -25,6 +25,7 @@ from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quot
 from warehouse.month_closings import latest, release_folder
 from warehouse.public_tier import public_select
 from warehouse.published import TIERS, Manifest, manifest, open_version
+from warehouse.remarks import write_remarks
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -242,7 +243,7 @@ def _write_tier(
         write_losses(connection, target="target")
         passports.write(connection, tables, lake, now, target="target")
         # Some hundred small statements in one commit, because each commit is made durable.
-        in_transaction(connection, lambda: snapshot.write_comments(connection, tables, target="target"))
+        in_transaction(connection, lambda: write_remarks(connection, tables, target="target"))
         connection.execute("CHECKPOINT target")
     finally:
         connection.execute("DETACH target")
