@@ -112,6 +112,8 @@ class Engine:
             20,
             DEVICE,
         )
+        # containerd keeps its sockets in /run, whatever it is told: they, too, end with this mount namespace.
+        subprocess.run([program("mount"), "-t", "tmpfs", "tmpfs", "/run"], check=True)
         # The broker's certificate and address name `kafka`: a client on this machine knows it by its hosts file.
         self._instead("/etc/hosts", Path("/etc/hosts").read_text() + "\n127.0.0.1 kafka\n")
         self._instead("/etc/resolv.conf", f"nameserver {RESOLVER}\n")
