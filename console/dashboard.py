@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from console.output import note
+from contracts.errors import UsageError
 from contracts.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +20,18 @@ def register(app: typer.Typer) -> None:
 
 def dashboard(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port on this machine.")] = 8787,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="Without TLS beyond this machine: a proxy before it has it.")
+    ] = False,
 ) -> None:
-    """Serve the published report and its downloads, on this machine alone, until stopped."""
+    """Serve the published report and its downloads until stopped; on this machine alone unless told otherwise."""
     from dashboard.server import serve
 
     settings = Settings.load()
-    note(f"http://127.0.0.1:{port}/  (Ctrl-C stops it)")
-    serve(settings, port=port)
+    if host not in LOOPBACK and not behind_proxy:
+        raise UsageError(
+            "figures would travel unprotected", hint="put a proxy with TLS before it and say --behind-proxy"
+        )
+    note(f"http://{host}:{port}/  (Ctrl-C stops it)")
+    serve(settings, port=port, host=host)

@@ -33,6 +33,7 @@ def raise_floor(settings: Settings, version: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(f"{version}\n", encoding="ascii")
+    draft.chmod(0o600)  # it lies beside what is published, and is not
     sync(draft)
     draft.replace(path)
     sync(path.parent)

@@ -19,6 +19,7 @@ HASHES = {
     "broker/kafka-jars.sha256",
     "tests/fuzz/requirements.txt",
     "tests/fuzz/schemathesis.txt",
+    "deploy/requirements.txt",
     "supply/requirements.txt",
     "docs/site/requirements.txt",
     *(f"benchmarks/peers/{path.name}" for path in (ROOT / "benchmarks" / "peers").glob("*.txt")),

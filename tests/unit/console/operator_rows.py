@@ -110,7 +110,10 @@ ROWS: dict[str, dict[str, Row]] = {
         "--tier": ("publish --to postgres --tier {}", ["exact", "Analyst", "analyst", ""]),
     },
     "bi-check": {"--tier": ("bi-check --tier {}", ["exact", "Analyst", ""])},
-    "dashboard": {"--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""])},
+    "dashboard": {
+        "--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""]),
+        "--host": ("dashboard --host {}", ["0.0.0.0", "nowhere", "::", "127.0.0.1:80", ""]),
+    },
     "metrics": {
         "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),
         "--host": ("metrics --host {}", ["nowhere", "127.0.0.1:80", "0.0.0.300", ""]),

@@ -75,3 +75,15 @@ def test_lake_build_and_keys_are_the_publishers_alone(home: Settings) -> None:
         assert path.exists(), path
         for of in (group, ANYBODY):
             assert not may(LIST if path.is_dir() else READ, path, group=of), path
+
+
+def test_of_the_whole_home_anybody_opens_the_public_tier_alone(home: Settings) -> None:
+    search = 'find "$1" -type f -readable 2>/dev/null; true'
+    done = subprocess.run(
+        ["/bin/sh", "-c", search, "sh", str(home.home)],
+        user=ANYBODY, group=ANYBODY, extra_groups=[], cwd="/", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    public = home.published / "public"
+    found = [Path(line) for line in done.stdout.splitlines()]
+    assert found
+    assert [path for path in found if not path.is_relative_to(public)] == []
