@@ -1,8 +1,9 @@
 """What a reader can infer of withheld cells: the attacker, by linear programs over all published sums.
 
 For a withheld cell the least and the greatest number that fit all shown ones are what a reader knows of it. *Certify*:
-numbers that fit, in which a cell may still be this or that, prove it safe; one program proves many cells at once.
-*Convict*: what stays unproved has its two programs solved, within the part of the equations that touches it.
+numbers that fit, in which a cell may still be this or that, prove it safe. Corners of all that fits, in directions that
+are drawn to look at what is not proved yet, prove most; then a program for many cells at once. *Convict*: what stays
+unproved has its two programs solved, within the part of the equations that touches it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, eye_array, hstack
 from scipy.sparse.csgraph import connected_components
 
+from disclosure.equations import shortened
 from disclosure.relations import Flags, Numbers, Places
 from disclosure.sums import Groups, Sums, grouped
 
+_CORNERS = 32  # that are looked at; as many as are worth while
 _TRIALS = 40  # programs that certify many cells at once, before single cells are looked at
 _TOLERANCE = 0.01  # of the solver, in counts
 _TOGETHER = 600  # patterns of one such program
+_ONE_BY_ONE = 20  # fewer are not worth a corner
 _FEW = 4  # as many are looked at one by one
 _STEPS = 3  # of tightening bounds before any program
 _FAR = 1e6  # what no equation bounds may be as large as this
@@ -89,6 +93,18 @@ def intervals(sums: Sums, numbers: Numbers, shown: Flags, cells: Places) -> list
     return [reader.interval(int(cell))[:2] for cell in cells]
 
 
+def surely_moved(sums: Sums, moves: Numbers, known: Flags, need: float) -> list[Exposed]:
+    """Cells of which readers of two versions can be sure that they moved, and by fewer than ``need``.
+
+    ``moves``: by how much each ``known`` cell moved. Where any of them fell, the others may have fallen too: nothing is
+    certain here.
+    """
+    if not (moves[known] > 0).any() or (moves[known] < 0).any():
+        return []
+    reader = _Reader(sums, moves, known, np.where(known, 0.0, need), Seen.nothing(len(moves)))
+    return [one for one in reader.told() if one.low > 0.5 and one.high < need - _TOLERANCE]
+
+
 class _Reader:
     def __init__(self, sums: Sums, numbers: Numbers, shown: Flags, need: Numbers, seen: Seen) -> None:
         self.numbers, self.need = numbers, need
@@ -99,6 +115,7 @@ class _Reader:
         links = csr_array((np.ones(len(coo.data)), (coo.row, coo.col + size[0])), shape=(sum(size), sum(size)))
         _, labels = connected_components(links, directed=False)
         self.part_of_row, self.part = labels[: size[0]], labels[size[0] :]
+        self.short, self.short_ends = shortened(bound, self.groups.ends)
         in_equations = np.zeros(size[1], dtype=bool)
         in_equations[coo.col] = True
         self.free = ~in_equations
@@ -119,7 +136,7 @@ class _Reader:
         """The cells that are exposed, or that too many others kept from being proved safe."""
         found: dict[int, Exposed] = {}
         if not exact:
-            found = {one.cell: one for one in self._told()}
+            found = {one.cell: one for one in self.told()}
             self._certify(np.fromiter(found, dtype=np.int64, count=len(found)))
         pattern = self.groups.pattern
         doubtful = [
@@ -149,7 +166,7 @@ class _Reader:
             cells = set(self.groups.source[parts].tolist()) - {-1}
         return tuple(sorted(cells))
 
-    def _told(self) -> list[Exposed]:
+    def told(self) -> list[Exposed]:
         """Cells that follow without a program: each group of leaves is at most what any of its equations leaves it."""
         bound, ends = self.groups.bound, self.groups.ends
         coo = bound.tocoo()
@@ -215,10 +232,10 @@ class _Reader:
         told = np.zeros(len(self.low), dtype=bool)
         told[groups.pattern[but]] = True
         draws = np.random.default_rng(7)  # any order does; the same one each time
+        self._look_at_corners(told, draws)
         idle = 0
         for trial in range(_TRIALS):
-            narrow = ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE)
-            now = np.flatnonzero(narrow)
+            now = np.flatnonzero(self._narrow(told))
             if len(now) < _FEW or idle > 2:
                 return
             chosen = np.sort(draws.permutation(now)[:_TOGETHER])
@@ -226,13 +243,42 @@ class _Reader:
             better = self.high[chosen] - self.low[chosen] >= self.width_needed[chosen] - _TOLERANCE
             idle = idle + 1 if better.sum() < 0.1 * len(chosen) else 0
 
+    def _look_at_corners(self, told: Flags, draws: np.random.Generator) -> None:
+        """Note what cells are in corners of all numbers that fit, the farthest ones in directions that are drawn."""
+        groups, size = self.groups, len(self.part)
+        here = np.flatnonzero(~self.free)
+        bound = self.short[:, here]
+        for corner in range(_CORNERS):
+            left = np.flatnonzero(self._narrow(told))
+            if len(left) < _ONE_BY_ONE or not len(here):
+                return
+            asked = groups.touched[left]
+            # More often high than low: a cell is low in most corners anyhow.
+            pull = draws.standard_exponential(len(left)) * np.where(draws.random(len(left)) < 0.7, -1.0, 1.0)
+            weights = draws.standard_normal(size) if not corner else asked.T @ (pull / np.diff(asked.indptr))
+            self.programs += 1
+            found = linprog(weights[here], A_eq=bound, b_eq=self.short_ends, bounds=(0, _FAR), method="highs")
+            if found.x is None:
+                return
+            numbers = np.zeros(size)
+            numbers[here] = np.maximum(found.x, 0.0)
+            self.high = np.maximum(self.high, np.asarray(groups.touched @ numbers))
+            self.low = np.minimum(self.low, np.asarray(groups.inside @ numbers))
+
+    def _narrow(self, told: Flags) -> Flags:
+        return np.asarray(
+            ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE), dtype=bool
+        )
+
     def _note(self, shapes: Places, *, is_high: bool) -> None:
         """Numbers that fit and bring as many patterns as possible as far as they need."""
         groups = self.groups
         wanted = csr_array((groups.touched if is_high else groups.inside)[shapes])
         parts = np.unique(self.part[np.unique(groups.touched[shapes].indices)])
         here = np.flatnonzero(np.isin(self.part, parts) & ~self.free)
-        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+        inside = np.zeros(len(self.part))
+        inside[here] = 1.0
+        rows = np.flatnonzero(np.abs(self.short) @ inside > 0)
         need, count = self.width_needed[shapes], len(shapes)
         one = eye_array(count, format="csr")
         if is_high:
@@ -247,8 +293,8 @@ class _Reader:
             np.concatenate([np.zeros(len(here)), np.full(count, -1.0 if is_high else 1.0)]),
             A_ub=more,
             b_ub=ends,
-            A_eq=hstack([self.groups.bound[rows][:, here], csr_array((len(rows), count))], format="csr"),
-            b_eq=self.groups.ends[rows],
+            A_eq=hstack([self.short[rows][:, here], csr_array((len(rows), count))], format="csr"),
+            b_eq=self.short_ends[rows],
             bounds=np.column_stack([np.zeros(len(here) + count), np.concatenate([np.full(len(here), _FAR), tops])]),
             method="highs",
         )

@@ -23,7 +23,11 @@ from warehouse.lake_versions import check_versions
 from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
-from warehouse.public_tier import public_select
+from warehouse.public_cells import measures
+from warehouse.public_gate import check_public
+from warehouse.public_remarks import check_again, write_remarks
+from warehouse.public_tier import public_select, users_withheld
+from warehouse.public_withheld import withhold
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
@@ -138,7 +142,12 @@ def _make(
             if rollback is not None:
                 source = tier.folder / f"{version_name(rollback)}.duckdb"
                 opened.enter_context(_attached(connection, tier, source, "wanted"))
+            if name == "public" and rollback is not None:
+                check_again(connection, settings)
+            is_new = name == "public" and rollback is None
+            withheld = withhold(connection, tables, settings, before="before") if is_new else None
             now_relations = _relations(connection, settings, tables, name, rollback)
+            shown = None if withheld is None else check_public(connection, tables, now_relations, withheld)
             if name == "analyst":
                 # The analysts' exact numbers decide the vintages of both tiers.
                 dated = [table for table in tables if table.time_key is not None]
@@ -149,7 +158,9 @@ def _make(
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
                 restated.find_restatements(connection, dated, before="before", version=version)
                 month_standing.settle(connection)
-            _write_tier(settings, connection, tier, tables, now_relations, lake, now)
+            with _written(settings, connection, tier, tables, now_relations, lake, now):
+                if name == "public":
+                    write_remarks(connection, settings, withheld, shown, target="target")
         tier.settle()
         made[name] = tier
     for name, tier in made.items():
@@ -186,12 +197,13 @@ def _relations(
 ) -> dict[str, str]:
     """For each table the relation that holds what this tier will show (all columns but state and vintage)."""
     relations = {}
+    users = users_withheld(connection, tables, settings.min_cell) if tier == "public" and rollback is None else None
     for table in tables:
         if rollback is not None:
             select = _as_it_was(connection, table)
         elif tier == "public":
-            users = "shaped_monthly_users" if any(one.name == "monthly_users" for one in tables) else None
-            select = public_select(table, f"shaped_{table.name}", users, settings.min_cell)
+            flagged = frozenset(one.name for one in measures([table]))
+            select = public_select(table, f"shaped_{table.name}", flagged, users, settings.min_cell)
         else:
             columns = ", ".join(map(quoted, table.shaped))
             select = f"SELECT {columns} FROM shaped_{table.name}"  # noqa: S608 names of the build
@@ -210,7 +222,8 @@ def _as_it_was(connection: Connection, table: MetricTable) -> str:
     return f"SELECT {values} FROM wanted.marts.{table.name} AS own"  # noqa: S608 names of the build
 
 
-def _write_tier(
+@contextlib.contextmanager
+def _written(
     settings: Settings,
     connection: Connection,
     tier: Tier,
@@ -218,8 +231,8 @@ def _write_tier(
     relations: Mapping[str, str],
     lake: Mapping[str, object],
     now: dt.datetime,
-) -> None:
-    """Write the tier's database file, closed and complete, under its temporary name."""
+) -> Iterator[None]:
+    """Write the tier's database file, closed and complete when left, under its temporary name."""
     # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included.
     connection.execute(f"ATTACH '{_quoted(tier.working_database)}' AS target (STORAGE_VERSION 'v1.0.0')")
     try:
@@ -243,6 +256,7 @@ def _write_tier(
         passports.write(connection, tables, lake, now, target="target")
         # Some hundred small statements in one commit, because each commit is made durable.
         in_transaction(connection, lambda: snapshot.write_comments(connection, tables, target="target"))
+        yield
         connection.execute("CHECKPOINT target")
     finally:
         connection.execute("DETACH target")

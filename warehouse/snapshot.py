@@ -160,7 +160,8 @@ def write_meta(
         rows |= {
             "min_cell": str(settings.min_cell),
             "note.suppression": "A number that rests on fewer than min_cell persons is withheld (status suppressed).",
-            "note.complementary_suppression": "Not applied yet: a withheld cell may follow from a total and its parts.",
+            "note.complementary_suppression": "What would give a withheld number away by sums, by longer times, by the "
+            "other calendar, or by the version before is withheld too; an attacker found nothing that follows.",
         }
     connection.execute(f"CREATE TABLE {target}.marts._meta (key VARCHAR, value VARCHAR)")
     for key, value in rows.items():
