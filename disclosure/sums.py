@@ -63,7 +63,11 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     known = np.flatnonzero(shown & used)
     # What belongs to a shown zero is zero.
     empty = members[:, known[numbers[known] == 0]].sum(axis=1) > 0
-    alive = np.flatnonzero(~np.asarray(empty).reshape(-1))
+    # And what no row stands for on the other way to add up: in a month without any agency's row nobody did anything.
+    signs = sums.ties.tocsc()
+    plus, minus = (np.asarray((sign * signs > 0).sum(axis=0)).reshape(-1) for sign in (1, -1))
+    nobody = abs(signs[:, np.flatnonzero((plus == 0) | (minus == 0))]).sum(axis=1) > 0
+    alive = np.flatnonzero(~(np.asarray(empty).reshape(-1) | np.asarray(nobody).reshape(-1)))
     known = known[numbers[known] > 0]
     told = csr_array(members[:, known].tocsr()[alive])
     ties = csr_array(sums.ties[alive])

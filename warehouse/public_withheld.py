@@ -72,6 +72,9 @@ def _decide(cells: Cells, blocks: Blocks, told: Numbers, k: int) -> Withheld:
         gone = np.zeros(len(shown), dtype=bool)
         for number in waiting:
             found = attack(cells.sums[number], cells.numbers, shown, need, most=_FEW, seen=seen[number])
+            if any(not one.because_of for one in found.exposed) and not found.is_proved:
+                # Nothing is shown around it that could be withheld: it must be judged by itself.
+                found = attack(cells.sums[number], cells.numbers, shown, need, seen=seen[number])
             programs += found.programs
             left[number] = found.exposed
             for one in (*found.exposed, *_moved(cells, number, shown, told, k)):
