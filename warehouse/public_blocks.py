@@ -60,6 +60,8 @@ class Blocks:
             broken = np.zeros(self._series.max(initial=-1) + 1, dtype=bool)
             broken[self._series[~shown & self._of_nation]] = True
             shown &= ~(self.is_beside & broken[self._series] & ~self._fixed)
+            # A zero that the catalogue gives away is shown, whatever has its name.
+            shown |= self._cells.shown & ~self._cells.can_hide
             if (shown == ~withheld).all():
                 return shown
             withheld = ~shown

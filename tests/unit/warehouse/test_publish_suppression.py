@@ -162,8 +162,9 @@ def test_what_agencies_say_themselves_is_shown_beside_what_few_citizens_say(sett
 def test_a_finding_that_tells_a_withheld_number_is_withheld(settings, build, look):
     build.put("monthly_users", active_users=50)
     key = {"calendar": "jalali", "period": "1399-01", "scope": "agency", "scope_id": "tax"}
-    for channel, keys in (("all", 30), ("paper", 3)):
-        number = 3 if channel == "paper" else 30
+    # Two channels are withheld and hide each other.
+    for channel, keys in (("all", 30), ("paper", 3), ("portal", 27)):
+        number = keys
         numbers = {"declared": number, "completed": number, "difference": 0, "ratio": 1.0}
         inner = {f"{name}_keys": keys for name in ("completed", "difference", "ratio")}
         statuses = {f"{name}_status": "value" for name in numbers}
@@ -182,6 +183,7 @@ def test_a_finding_that_tells_a_withheld_number_is_withheld(settings, build, loo
     assert look(f"SELECT {columns} FROM marts.declared_against_landed ORDER BY channel", "public") == [
         ("all", 30, 30, 0, 1.0, "matches"),
         ("paper", 3, None, None, None, None),
+        ("portal", 27, None, None, None, None),
     ]
 
 
