@@ -223,7 +223,7 @@ def _contents(path: Path) -> Iterator[bytes]:
     yield raw.rstrip(b"\0")  # Kafka lays its indexes out long before they are full
     yield from _unescaped(raw)
     if raw[:4] == b"PAR1" and raw.endswith(b"PAR1"):
-        yield _values(pq.read_table(path))
+        yield from _columns(path)
     elif raw[:2] == b"\x1f\x8b":
         yield gzip.decompress(raw)
     elif zipfile.is_zipfile(path):
@@ -236,6 +236,16 @@ def _contents(path: Path) -> Iterator[bytes]:
         for values in _sqlite(path):
             yield values
             yield from _unescaped(values)
+
+
+def _columns(path: Path) -> Iterator[bytes]:
+    """A Parquet file's values, column by column: a fault may have left one, or the whole file, beyond reading."""
+    with contextlib.suppress(OSError, pa.ArrowException), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            for column in range(file.metadata.num_columns):
+                with contextlib.suppress(OSError, pa.ArrowException):
+                    name = file.metadata.row_group(group).column(column).path_in_schema
+                    yield _values(file.read_row_group(group, columns=[name]))
 
 
 def _unescaped(raw: bytes) -> Iterator[bytes]:

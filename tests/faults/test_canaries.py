@@ -118,6 +118,17 @@ def test_an_id_in_a_column_of_numbers_is_found(tmp_path: Path):
     assert sweep(tmp_path, Needles({"4993708990"}))
 
 
+def test_beside_a_column_that_a_fault_made_unreadable_the_others_are_searched(tmp_path: Path):
+    in_parquet(tmp_path, damaged=[f"{n:0100d}" for n in range(50)], detail=["x"] * 49 + [NID])
+    path = next(tmp_path.glob("*"))
+    raw = bytearray(path.read_bytes())
+    raw[4:60] = b"\xff" * 56  # the first column's page begins behind the magic number
+    path.write_bytes(raw)
+    with pytest.raises(OSError):  # noqa: PT011 which of pyarrow's errors it is depends on the byte
+        pq.read_table(path)
+    assert sweep(tmp_path, NEEDLES)
+
+
 def test_what_a_command_printed_is_searched_too(tmp_path: Path):
     assert sweep(tmp_path, NEEDLES, heard=["landed 3", f"bad value {MAIL}"])
 
