@@ -93,18 +93,6 @@ def intervals(sums: Sums, numbers: Numbers, shown: Flags, cells: Places) -> list
     return [reader.interval(int(cell))[:2] for cell in cells]
 
 
-def surely_moved(sums: Sums, moves: Numbers, known: Flags, need: float) -> list[Exposed]:
-    """Cells of which readers of two versions can be sure that they moved, and by fewer than ``need``.
-
-    ``moves``: by how much each ``known`` cell moved. Where any of them fell, the others may have fallen too: nothing is
-    certain here.
-    """
-    if not (moves[known] > 0).any() or (moves[known] < 0).any():
-        return []
-    reader = _Reader(sums, moves, known, np.where(known, 0.0, need), Seen.nothing(len(moves)))
-    return [one for one in reader.told() if one.low > 0.5 and one.high < need - _TOLERANCE]
-
-
 class _Reader:
     def __init__(self, sums: Sums, numbers: Numbers, shown: Flags, need: Numbers, seen: Seen) -> None:
         self.numbers, self.need = numbers, need

@@ -1,10 +1,12 @@
 """``numbers_told``: every number of people that the public was ever told, as it was told last.
 
-Two versions side by side tell what happened between them. So each version carries what readers know already: a number
-that has moved by fewer than k since is withheld until it has moved by more, one that has not moved is told again.
+Versions side by side tell what happened between them. So each version carries what readers know already. It stands
+with the analysts' exact figures: it also holds numbers that the public tier tells no more.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -20,32 +22,85 @@ _COLUMNS = (
     "channel VARCHAR, item VARCHAR, number BIGINT, min_cell INTEGER"
 )
 _SAME = " AND ".join(f"told.{name} IS NOT DISTINCT FROM cells.{name}" for name in _PLACE.split(", "))
+# The nation's numbers of all channels: one total a time, the only ones that are told of months that are still open.
+_IS_WIDE = "scope = 'national' AND channel = 'all' AND item = 'all'"
 
 
-def last_told(connection: Connection, *, before: str, k: int) -> Numbers:
-    """The number last told of each of ``public_cells``, NaN where none was under the same k."""
+@dataclass(frozen=True)
+class History:
+    """What earlier versions say of today's cells.
+
+    ``told``: the number told last, NaN where none was. ``frozen``: never told, while others of the very time were.
+    ``late``: never told, and overlaps told times of which a number has moved since: beside them it would say by how
+    much. ``is_open``: of a time that is still open, and not a total of the nation. ``least``: the least k under which
+    any number was told; 0 where none was.
+    """
+
+    told: Numbers
+    frozen: Flags
+    late: Flags
+    is_open: Flags
+    least: int
+
+
+def history(connection: Connection, *, before: str) -> History:
+    """Of ``public_cells``; ``before`` is the attached analysts' version in service, if there is one."""
     ((size,),) = connection.execute("SELECT count(*) FROM public_cells").fetchall()
-    numbers = np.full(size, np.nan)
+    least = 0
+    told, frozen, late = np.full(size, np.nan), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     if TABLE in tables_of(connection, before):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW told_before AS SELECT * FROM {before}.marts.{TABLE}")  # noqa: S608
         found = connection.execute(
-            f"""
-            SELECT cells.cell, told.number::DOUBLE AS number
-            FROM public_cells AS cells INNER JOIN {before}.marts.{TABLE} AS told ON {_SAME}
-            WHERE told.min_cell = $k
-            ORDER BY cells.cell
-            """,  # noqa: S608 our own words
-            {"k": k},
+            f"SELECT cells.cell, told.number::DOUBLE AS number FROM public_cells AS cells "  # noqa: S608 our own words
+            f"INNER JOIN told_before AS told ON {_SAME}"
         ).fetchnumpy()
-        numbers[np.asarray(found["cell"], dtype=np.int64)] = np.asarray(found["number"], dtype=np.float64)
-    return numbers
+        told[found["cell"]] = found["number"]
+        ((least,),) = connection.execute("SELECT coalesce(min(min_cell), 0) FROM told_before").fetchall()
+        frozen[_cells(connection, _FROZEN)] = True
+        late[_cells(connection, _LATE)] = True
+        late &= np.isnan(told) & ~frozen
+        frozen &= np.isnan(told)
+    is_open = np.zeros(size, dtype=bool)
+    is_open[_cells(connection, _OPEN)] = True
+    return History(told, frozen, late, is_open, least)
+
+
+_FROZEN = f"""
+    SELECT cells.cell FROM public_cells AS cells
+    SEMI JOIN (
+        SELECT quantity, starts_on, ends_before FROM told_before WHERE starts_on IS NOT NULL AND NOT ({_IS_WIDE})
+    ) AS times USING (quantity, starts_on, ends_before)
+"""  # noqa: S608 our own words
+_LATE = f"""
+    WITH moved AS (
+        SELECT DISTINCT told.quantity, told.starts_on, told.ends_before
+        FROM told_before AS told LEFT JOIN public_cells AS cells ON {_SAME}
+        WHERE told.starts_on IS NOT NULL AND cells.number IS DISTINCT FROM told.number
+    )
+    SELECT DISTINCT cells.cell FROM public_cells AS cells
+    INNER JOIN moved ON moved.quantity = cells.quantity
+        AND moved.starts_on < cells.ends_before AND moved.ends_before > cells.starts_on
+    WHERE cells.kind <> 'true'
+"""  # noqa: S608 our own words
+_OPEN = f"""
+    SELECT DISTINCT cells.cell FROM public_cells AS cells
+    INNER JOIN time_tellings AS months
+        ON months.is_month AND months.state = 'open' AND months.calendar = cells.calendar
+        AND months.starts_on < cells.ends_before AND months.ends_before > cells.starts_on
+    WHERE NOT ({_IS_WIDE})
+"""  # noqa: S608 our own words
+
+
+def _cells(connection: Connection, select: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.asarray(connection.execute(select).fetchnumpy()["cell"], dtype=np.int64)
 
 
 def write_told(connection: Connection, shown: Flags | None, k: int, *, before: str, target: str) -> None:
-    """Make the table for a version that shows ``shown`` of ``public_cells``; None: figures told before."""
+    """Make the table for a version that shows ``shown`` of ``public_cells``; None: figures that were told before."""
     connection.execute(f"CREATE TABLE {target}.marts.{TABLE} ({_COLUMNS})")
     connection.execute(
         f"COMMENT ON TABLE {target}.marts.{TABLE} IS "
-        "'Every number of people that was ever told, as it was told last: what later versions may not betray.'"
+        "'Every number of people that the public was ever told, as it was told last: later versions go by it.'"
     )
     insert = f"INSERT INTO {target}.marts.{TABLE}"
     if shown is not None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from contracts.errors import GateClosed
-from disclosure.attack import attack, surely_moved
+from disclosure.attack import attack
+from disclosure.moves import told_moves
 from disclosure.relations import Flags, Places
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, quoted
@@ -19,6 +20,7 @@ from warehouse.public_cells import measures
 from warehouse.public_withheld import Withheld
 
 _NAMED = 20  # cells in one message
+_TOLERANCE = 0.01  # in counts
 
 
 def check_public(
@@ -26,7 +28,7 @@ def check_public(
 ) -> Flags:
     """What ``relations`` show of the cells. Raises GateClosed, naming the cells, where that gives people away."""
     shown = _shown(connection, tables, relations, len(withheld.need))
-    found = [*_moved(withheld, shown), *_followed(withheld, shown)]
+    found = [*_told_again(withheld, shown), *_followed(withheld, shown)]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))
         lines = [f"{names[cell]} ({why})" for cell, why in found[:_NAMED]]
@@ -57,29 +59,41 @@ def _shown(connection: Connection, tables: Sequence[MetricTable], relations: Map
     return shown
 
 
-def _moved(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
-    """Numbers that moved a little since readers were told them, shown or to be worked out."""
-    cells, told = withheld.cells, withheld.told
-    known = shown & ~np.isnan(told)
-    moves = np.where(known, cells.numbers - np.nan_to_num(told), 0.0)
+def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
+    """Numbers that readers may not be told beside what they were told before."""
+    cells, past = withheld.cells, withheld.past
     k = float(withheld.need.max(initial=0.0))
-    little = np.flatnonzero(known & (moves != 0) & (np.abs(moves) < k))
-    for cell in little.tolist():
+    known = shown & ~np.isnan(past.told)
+    moves = np.where(known, cells.numbers - np.nan_to_num(past.told), 0.0)
+    for cell in np.flatnonzero(known & (moves != 0) & (np.abs(moves) < k)).tolist():
         yield cell, f"moved by fewer than {k:.0f} since it was told"
+    for cell in np.flatnonzero(shown & cells.can_hide & (past.frozen | past.is_open)).tolist():
+        yield cell, "was withheld while others of its time were told" if past.frozen[cell] else "is of an open month"
     for sums in cells.sums:
-        for one in surely_moved(sums, moves, known, k):
-            yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since the version before, as others say"
+        for one in told_moves(sums, moves, known, k):
+            yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since it was told, as others say"
 
 
 def _followed(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
-    """Withheld numbers that follow from shown ones; what was proved where no less was shown is not proved again."""
+    """Withheld numbers that follow from shown ones; what was proved where no less was shown is not proved again.
+
+    What follows from numbers that were told before and have not moved is public already: refusing the version would
+    keep nothing from anybody, and no later version would ever be published.
+    """
     cells = withheld.cells
     if withheld.is_proved and not (shown & ~withheld.shown).any():
         return
     for sums in cells.sums:
-        for one in attack(sums, cells.numbers, shown, withheld.need, most=_NAMED).exposed:
-            between = f"between {one.low:.0f} and {one.high:.0f}" if one.high > 0 else "not proved safe"
-            yield one.cell, between
+        found = attack(sums, cells.numbers, shown, withheld.need, most=_NAMED)
+        public = {}
+        if found.exposed:
+            if not found.is_proved:
+                found = attack(sums, cells.numbers, shown, withheld.need)
+            again = attack(sums, cells.numbers, shown & withheld.fixed, withheld.need)
+            public = {one.cell: one.high - one.low for one in again.exposed}
+        for one in found.exposed:
+            if public.get(one.cell, np.inf) > one.high - one.low + _TOLERANCE:
+                yield one.cell, f"between {one.low:.0f} and {one.high:.0f}"
 
 
 def _names(connection: Connection, cells: Places) -> dict[int, str]:

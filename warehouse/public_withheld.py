@@ -6,17 +6,19 @@ Leaves for each table with numbers of people a relation ``withheld_<table>``: ro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from contracts.settings import Settings
-from disclosure.attack import Exposed, Seen, attack, surely_moved
+from disclosure.attack import Exposed, Seen, attack
+from disclosure.moves import told_moves
 from disclosure.relations import Flags, Numbers
+from disclosure.sums import Sums
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable
-from warehouse.numbers_told import last_told
+from warehouse.numbers_told import History, history
 from warehouse.public_blocks import Blocks
 from warehouse.public_cells import Cells, cells_of, flagged, measures
 
@@ -27,16 +29,18 @@ _FEW = 4  # patterns that are judged one by one; more of them are mended without
 
 @dataclass(frozen=True)
 class Withheld:
-    """The cells and what is shown of them. ``told``: the last number that readers were told, NaN where none was.
+    """The cells and what is shown of them, and what readers were told before.
 
+    ``small``: withheld for its own sake; ``fixed``: told before and not moved since: telling it again says nothing.
     ``is_proved``: the attacker was asked about all that is ``shown`` and found nothing; ``exposed``: what could not
-    be helped. ``small``: withheld for its own sake.
+    be helped, because it follows from ``fixed`` numbers alone.
     """
 
     cells: Cells
     need: Numbers
-    told: Numbers
+    past: History
     small: Flags
+    fixed: Flags
     shown: Flags
     is_proved: bool
     exposed: tuple[Exposed, ...]
@@ -45,58 +49,110 @@ class Withheld:
 
 
 def withhold(connection: Connection, tables: Sequence[MetricTable], settings: Settings, *, before: str) -> Withheld:
-    """Decide for every public number of shaped tables. ``before``: the attached public version in service, if any."""
+    """Decide for every public number of shaped tables.
+
+    ``before``: the attached analysts' version in service, if any: it says what the public was told (numbers_told.py).
+    """
     listed = measures(tables)
     k = settings.min_cell
     small = flagged(connection, tables, k)
     cells = cells_of(connection, tables, small, k)
-    told = last_told(connection, before=before, k=k)
-    decided = _decide(cells, Blocks(connection, listed, cells, k, settings.calendar), told, k)
+    past = history(connection, before=before)
+    decided = _Decision(cells, Blocks(connection, listed, cells, k, settings.calendar), past, k).made()
     _write_flags(connection, tables, small, decided.shown)
     return decided
 
 
-def _decide(cells: Cells, blocks: Blocks, told: Numbers, k: int) -> Withheld:
-    need = np.where(cells.can_hide, float(k), 0.0)
-    with np.errstate(invalid="ignore"):
-        moved = np.abs(cells.numbers - told)
-        small = ~cells.shown | (cells.can_hide & (moved > 0) & (moved < k))
-    fixed = (moved == 0) & ~small
-    shown = blocks.settle(small, fixed, told)
-    seen = tuple(Seen.nothing(len(need)) for _ in cells.sums)
-    left: dict[int, tuple[Exposed, ...]] = {}
-    waiting = list(range(len(cells.sums)))
-    rounds = programs = 0
-    while waiting and rounds < _ROUNDS:
-        rounds += 1
+class _Decision:
+    """Threshold and history first, then the public rules, then what the attacker asks for, round by round."""
+
+    def __init__(self, cells: Cells, blocks: Blocks, past: History, k: int) -> None:
+        self.cells, self.blocks, self.past, self.k = cells, blocks, past, float(k)
+        with np.errstate(invalid="ignore"):
+            self.moved = cells.numbers - past.told
+            little = (self.moved != 0) & (np.abs(self.moved) < k)
+        withheld = past.frozen | past.is_open | little
+        self.small = ~cells.shown | (cells.can_hide & withheld)
+        self.fixed = (self.moved == 0) & ~self.small
+        # A longer time that is not told for its months' sake is no secret by itself.
+        self.need = np.where(cells.can_hide & ~(past.late & ~self.small), self.k, 0.0)
+        self.programs = 0
+        self.seen: dict[int, Seen] = {}
+
+    def made(self) -> Withheld:
+        late, sums = self.past.late, self.cells.sums
+        # Longer times that come late stand in the blocks as if told: nothing need hide beside them.
+        settled = self.blocks.settle(self.small, self.fixed, self.past.told)
+        shown = settled & ~late
+        asked = {place for place in range(len(sums)) if self._is_new(place, shown)}
+        waiting = list(range(len(sums)))
+        left: dict[int, list[Exposed]] = {}
+        rounds = 0
+        while waiting and rounds < _ROUNDS:
+            rounds += 1
+            gone = np.zeros(len(shown), dtype=bool)
+            for place in waiting:
+                left[place] = [*(self._follow(place, shown) if place in asked else ()), *self._move(place, shown)]
+                gone |= self._cheapest(left[place], shown, is_late=rounds > _GENTLE)
+                if left[place] and rounds > 2 * _GENTLE:
+                    # What was told before and has not moved can always be told again: at last nothing else is.
+                    gone |= shown & ~self.fixed & self.cells.can_hide & _of(sums[place], len(shown))
+            before = shown
+            settled = self.blocks.without(~settled | gone) if gone.any() else settled
+            shown = settled & ~late
+            changed = np.flatnonzero(before & ~shown)
+            waiting = [place for place, one in enumerate(sums) if np.isin(changed, one.members.indices).any()]
+        exposed = tuple(one for place in sorted(left) for one in left[place])
+        shown |= late & settled & self.blocks.given_by_months(shown)
+        is_proved = not waiting and not exposed
+        return Withheld(
+            *(self.cells, self.need, self.past, self.small, self.fixed, shown, is_proved, exposed),
+            rounds,
+            self.programs,
+        )
+
+    def _is_new(self, place: int, shown: Flags) -> bool:
+        """Whether anything of a quantity is told for the first time, or fell.
+
+        Else an earlier version told as much, and what came since is known no better: withheld numbers are as far apart
+        from what readers can infer as they were, and farther by what came (decision 24).
+        """
+        if self.past.least < self.k:
+            return True
+        mine = _of(self.cells.sums[place], len(shown)) & (self.cells.numbers > 0)
+        with np.errstate(invalid="ignore"):
+            return bool((mine & shown & ~(self.moved >= 0)).any() or (mine & (self.moved < 0)).any())
+
+    def _follow(self, place: int, shown: Flags) -> Sequence[Exposed]:
+        cells = self.cells
+        seen = self.seen.setdefault(place, Seen.nothing(len(shown)))
+        found = attack(cells.sums[place], cells.numbers, shown, self.need, most=_FEW, seen=seen)
+        if any(not one.because_of for one in found.exposed) and not found.is_proved:
+            # Nothing is shown around it that could be withheld: it must be judged by itself.
+            found = attack(cells.sums[place], cells.numbers, shown, self.need, seen=seen)
+        self.programs += found.programs
+        return found.exposed
+
+    def _move(self, place: int, shown: Flags) -> Sequence[Exposed]:
+        known = shown & ~np.isnan(self.moved)
+        return told_moves(self.cells.sums[place], np.where(known, self.moved, 0.0), known, self.k)
+
+    def _cheapest(self, found: Sequence[Exposed], shown: Flags, *, is_late: bool) -> Flags:
+        """For each cell the cheapest shown one that gives it away; the second calendar first: it tells things again."""
         gone = np.zeros(len(shown), dtype=bool)
-        for number in waiting:
-            found = attack(cells.sums[number], cells.numbers, shown, need, most=_FEW, seen=seen[number])
-            if any(not one.because_of for one in found.exposed) and not found.is_proved:
-                # Nothing is shown around it that could be withheld: it must be judged by itself.
-                found = attack(cells.sums[number], cells.numbers, shown, need, seen=seen[number])
-            programs += found.programs
-            left[number] = found.exposed
-            for one in (*found.exposed, *_moved(cells, number, shown, told, k)):
-                free = [cell for cell in one.because_of if shown[cell] and cells.can_hide[cell] and not fixed[cell]]
-                # The second calendar first: it tells of the same events once more.
-                cheapest = sorted(free, key=lambda cell: (not blocks.is_beside[cell], cells.numbers[cell], cell))
-                gone[cheapest if rounds > _GENTLE else cheapest[:1]] = True
-        before = shown
-        shown = blocks.without(~shown | gone) if gone.any() else shown
-        changed = np.flatnonzero(before & ~shown)
-        waiting = [place for place, sums in enumerate(cells.sums) if np.isin(changed, sums.members.indices).any()]
-    exposed = tuple(one for place in sorted(left) for one in left[place])
-    is_proved = not waiting and not exposed
-    return Withheld(cells, need, told, small, shown, is_proved, exposed, rounds, programs)
+        numbers, beside = self.cells.numbers, self.blocks.is_beside
+        may = shown & self.cells.can_hide & ~self.fixed
+        for one in found:
+            free = sorted((cell for cell in one.because_of if may[cell]), key=lambda c: (not beside[c], numbers[c], c))
+            gone[free if is_late else free[:1]] = True
+        return gone
 
 
-def _moved(cells: Cells, number: int, shown: Flags, told: Numbers, k: int) -> list[Exposed]:
-    """What two versions tell of a few people, with the moved numbers that tell it."""
-    known = shown & ~np.isnan(told)
-    moves = np.where(known, cells.numbers - np.nan_to_num(told), 0.0)
-    found = surely_moved(cells.sums[number], moves, known, float(k))
-    return [replace(one, because_of=tuple(cell for cell in one.because_of if moves[cell] > 0)) for one in found]
+def _of(sums: Sums, cells: int) -> Flags:
+    """The cells that have leaves in ``sums``."""
+    mine = np.zeros(cells, dtype=bool)
+    mine[sums.members.indices] = True
+    return mine
 
 
 def _write_flags(connection: Connection, tables: Sequence[MetricTable], small: Mapping[str, str], shown: Flags) -> None:

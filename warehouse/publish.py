@@ -16,6 +16,7 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
+from disclosure.relations import Flags
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, in_transaction, memory_connection
 from warehouse.lake_damage import names_damage
@@ -23,11 +24,12 @@ from warehouse.lake_versions import check_versions
 from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
+from warehouse.numbers_told import write_told
 from warehouse.public_cells import measures
 from warehouse.public_gate import check_public
 from warehouse.public_remarks import check_again, write_remarks
 from warehouse.public_tier import public_select, users_withheld
-from warehouse.public_withheld import withhold
+from warehouse.public_withheld import Withheld, withhold
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
@@ -132,6 +134,8 @@ def _make(
     check_versions(settings)
     version = next_version(settings)
     lake = snapshot.lake_state(settings)
+    # What the public may see first: a version that is refused leaves nothing behind.
+    decided = None if rollback is not None else _decided(settings, connection, tables, current["analyst"], version)
     made: dict[str, Tier] = {}
     for name in TIERS:
         tier = Tier(settings, name, version)
@@ -144,10 +148,10 @@ def _make(
                 opened.enter_context(_attached(connection, tier, source, "wanted"))
             if name == "public" and rollback is not None:
                 check_again(connection, settings)
-            is_new = name == "public" and rollback is None
-            withheld = withhold(connection, tables, settings, before="before") if is_new else None
-            now_relations = _relations(connection, settings, tables, name, rollback)
-            shown = None if withheld is None else check_public(connection, tables, now_relations, withheld)
+            if name == "public" and decided is not None:
+                now_relations = decided.relations
+            else:
+                now_relations = _relations(connection, settings, tables, name, rollback)
             if name == "analyst":
                 # The analysts' exact numbers decide the vintages of both tiers.
                 dated = [table for table in tables if table.time_key is not None]
@@ -159,8 +163,13 @@ def _make(
                 restated.find_restatements(connection, dated, before="before", version=version)
                 month_standing.settle(connection)
             with _written(settings, connection, tier, tables, now_relations, lake, now):
-                if name == "public":
-                    write_remarks(connection, settings, withheld, shown, target="target")
+                if name == "analyst":
+                    shown = None if decided is None else decided.shown
+                    write_told(connection, shown, settings.min_cell, before="before", target="target")
+                elif decided is None:
+                    write_remarks(connection, settings, None, None, target="target")
+                else:
+                    write_remarks(connection, settings, decided.withheld, decided.shown, target="target")
         tier.settle()
         made[name] = tier
     for name, tier in made.items():
@@ -179,6 +188,29 @@ def _make(
     for tier in made.values():
         collect(tier, keep=settings.published_keep, now=now)
     return Published(version, made["analyst"].database, made["public"].database, True)
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What the public tier shows: by table the relation that holds it, and which of the cells."""
+
+    relations: Mapping[str, str]
+    withheld: Withheld
+    shown: Flags
+
+
+def _decided(
+    settings: Settings, connection: Connection, tables: Sequence[MetricTable], before: Manifest | None, version: int
+) -> _Decided:
+    """Decide what is withheld and hold it against the gate. Raises GateClosed."""
+    with contextlib.ExitStack() as opened:
+        if before is not None:
+            tier = Tier(settings, "analyst", version)
+            opened.enter_context(_attached(connection, tier, before.database, "before"))
+        withheld = withhold(connection, tables, settings, before="before")
+        connection.execute("DROP VIEW IF EXISTS told_before")
+    relations = _relations(connection, settings, tables, "public", None)
+    return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
 
 
 def _write_pages(tier: Tier, before: Manifest | None, pages: Pages) -> None:
