@@ -127,11 +127,9 @@ class _Reader:
             found = {one.cell: one for one in self.told()}
             self._certify(np.fromiter(found, dtype=np.int64, count=len(found)))
         pattern = self.groups.pattern
-        doubtful = [
-            cell
-            for cell in self.cells.tolist()
-            if cell not in found and not self._is_safe(pattern[cell], self.need[cell])
-        ]
+        mine = pattern[self.cells]
+        unsafe = ~(self.high[mine] - self.low[mine] >= self.need[self.cells] - _TOLERANCE)
+        doubtful = [cell for cell in self.cells[unsafe].tolist() if cell not in found]
         shapes = {int(pattern[cell]) for cell in doubtful}
         is_proved = most is None or len(shapes) <= most
         told = {shape: self._solve(shape) if is_proved else (0.0, 0.0, self._around(shape)) for shape in sorted(shapes)}
@@ -139,9 +137,8 @@ class _Reader:
             low, high, blamed = told[int(pattern[cell])]
             if high - low < self.need[cell] - _TOLERANCE:
                 found[cell] = Exposed(cell, low, high, blamed)
-        np.minimum(self.low[pattern[self.cells]], self.seen.low[self.cells], out=(low_now := np.zeros(len(self.cells))))
-        self.seen.low[self.cells] = low_now
-        self.seen.high[self.cells] = np.maximum(self.high[pattern[self.cells]], self.seen.high[self.cells])
+        self.seen.low[self.cells] = np.minimum(self.low[mine], self.seen.low[self.cells])
+        self.seen.high[self.cells] = np.maximum(self.high[mine], self.seen.high[self.cells])
         return Found(tuple(found[cell] for cell in sorted(found)), self.programs, is_proved)
 
     def _around(self, shape: int) -> tuple[int, ...]:
@@ -177,11 +174,12 @@ class _Reader:
             touched = self._groups_of(self.groups.touched, shape)
             blamed = self.groups.source[np.setdiff1d(np.concatenate([by_high[touched], by_low[touched]]), [-1])]
             reasons[shape] = tuple(sorted({int(cell) for cell in blamed if cell >= 0})) or self._around(shape)
+        mine = self.groups.pattern[self.cells]
+        told = self.cells[narrow[mine] & ((at_most - at_least)[mine] < self.need[self.cells] - _TOLERANCE)]
         return [
             Exposed(cell, float(at_least[shape]), float(at_most[shape]), reasons[shape])
-            for cell in self.cells.tolist()
+            for cell in told.tolist()
             for shape in [int(self.groups.pattern[cell])]
-            if shape in reasons and at_most[shape] - at_least[shape] < self.need[cell] - _TOLERANCE
         ]
 
     def interval(self, cell: int) -> tuple[float, float, tuple[int, ...]]:
@@ -203,9 +201,6 @@ class _Reader:
         low, more = self._solved(weights, touched) if len(inside) else (0.0, ())
         self.low[shape], self.high[shape] = max(0.0, -low), high
         return max(0.0, -low), high, tuple(sorted({*binding, *more}))
-
-    def _is_safe(self, shape: int, need: float) -> bool:
-        return bool(self.high[shape] - self.low[shape] >= need - _TOLERANCE)
 
     def _groups_of(self, matrix: csr_array, shape: int) -> Places:
         return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)
@@ -262,8 +257,7 @@ class _Reader:
         """Numbers that fit and bring as many patterns as possible as far as they need."""
         groups = self.groups
         wanted = csr_array((groups.touched if is_high else groups.inside)[shapes])
-        parts = np.unique(self.part[np.unique(groups.touched[shapes].indices)])
-        here = np.flatnonzero(np.isin(self.part, parts) & ~self.free)
+        here = np.flatnonzero(self._beside(groups.touched[shapes].indices) & ~self.free)
         inside = np.zeros(len(self.part))
         inside[here] = 1.0
         rows = np.flatnonzero(np.abs(self.short) @ inside > 0)
@@ -298,16 +292,22 @@ class _Reader:
         self.low = np.where(outside, self.low, np.minimum(self.low, low))
 
     def _solved(self, weights: Numbers, touched: Places) -> tuple[float, tuple[int, ...]]:
-        result = self._program(weights, np.unique(self.part[touched]))
+        result = self._program(weights, touched)
         if result is None:
             return float("inf"), ()
         found, rows = result
         blamed = self.groups.source[rows[np.abs(found.eqlin.marginals) > 1e-7]]
         return float(-found.fun), tuple(int(cell) for cell in blamed if cell >= 0)
 
-    def _program(self, weights: Numbers, parts: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
-        here = np.isin(self.part, parts) & ~self.free
-        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+    def _beside(self, groups: Places) -> Flags:
+        """The groups in the same parts of the equations as some."""
+        parts = np.zeros(int(max(self.part.max(initial=0), self.part_of_row.max(initial=0))) + 1, dtype=bool)
+        parts[self.part[groups]] = True
+        return np.asarray(parts[self.part], dtype=bool)
+
+    def _program(self, weights: Numbers, touched: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
+        here = self._beside(touched) & ~self.free
+        rows = np.flatnonzero(np.isin(self.part_of_row, np.unique(self.part[touched])))
         self.programs += 1
         found = linprog(
             -weights[here],

@@ -109,7 +109,9 @@ class Blocks:
     def shown(self, withheld: Flags | None = None) -> Flags:
         """What stays shown by cell, where ``withheld`` (and what was withheld at any call before) is not."""
         if withheld is not None:
-            self._hide(np.unique(self.group[withheld]).tolist())
+            gone = np.zeros(len(self.is_shown), dtype=bool)
+            gone[self.group[withheld]] = True
+            self._hide(np.flatnonzero(gone & self.is_shown).tolist())
         while self.waiting:
             line = heapq.heappop(self.waiting)
             self.queued[line] = False

@@ -1,4 +1,4 @@
-"""What two versions side by side tell of what happened between them: the same arithmetic over how much numbers moved."""
+"""What two versions side by side tell of what happened between them: the same arithmetic over how numbers moved."""
 
 from __future__ import annotations
 

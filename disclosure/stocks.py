@@ -28,8 +28,17 @@ def shown_stocks(stocks: Stocks, numbers: Numbers, shown: Flags, fixed: Flags, n
     is needed: then their total is.
     """
     shown = shown.copy()
+    # Where all of a series is shown, or nothing, it stays so.
+    seen = [np.where(cells >= 0, shown[cells], True) for cells in (stocks.flows, stocks.stocks)]
+    count = int(stocks.series.max(initial=-1)) + 1
+    is_hidden, is_told = (
+        np.bincount(stocks.series, weights=weights, minlength=count) > 0
+        for weights in (~(seen[0] & seen[1]), (seen[0] & (stocks.flows >= 0)) | (seen[1] & (stocks.stocks >= 0)))
+    )
+    mixed = (is_hidden & is_told)[stocks.series]
+    columns = (column[mixed].tolist() for column in (stocks.series, stocks.flows, stocks.stocks))
     last, pending, brought = -1, 0, 0.0
-    for series, flow, stock in zip(stocks.series.tolist(), stocks.flows.tolist(), stocks.stocks.tolist(), strict=True):
+    for series, flow, stock in zip(*columns, strict=True):
         if series != last:
             last, pending, brought = series, 0, 0.0
         came = float(numbers[flow]) if flow >= 0 else 0.0

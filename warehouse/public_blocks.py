@@ -27,7 +27,7 @@ class Blocks:
 
     def __init__(self, connection: Connection, listed: Sequence[Measure], cells: Cells, k: int, calendar: str) -> None:
         self._cells, self._k = cells, float(k)
-        self._lines = lines_of(connection, listed)
+        self._lines = lines_of(connection, listed, k)
         self._same = looks(cells.sums, len(cells.numbers))
         self._series = _numbers(connection, f"dense_rank() OVER (ORDER BY {_SERIES}) - 1")
         self._of_nation = _numbers(connection, "(scope = 'national')::INTEGER") > 0

@@ -17,8 +17,12 @@ _PLACE = ("scope", "scope_id", "channel", "item")
 _IS_NATION = "whole.scope = 'national'"
 
 
-def lines_of(connection: Connection, listed: Sequence[Measure]) -> Lines:
+def lines_of(connection: Connection, listed: Sequence[Measure], k: int) -> Lines:
     """The lines of ``public_cells`` (see public_cells.py), in an order that no order of rows changes."""
+    # Of a whole that is small nothing is shown, and nothing follows: its line says nothing.
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE shown_wholes AS SELECT * FROM public_cells WHERE number >= $k", {"k": k}
+    )
     connection.execute("CREATE OR REPLACE TEMP TABLE lines (kind INTEGER, whole BIGINT, part BIGINT, rule VARCHAR)")
     for kind, select in enumerate(_selects(listed)):
         connection.execute(f"INSERT INTO lines SELECT {kind}, whole, part, rule FROM ({select})")  # noqa: S608 our words
@@ -45,7 +49,7 @@ def _selects(listed: Sequence[Measure]) -> Iterator[str]:
         yield f"""
             WITH tree AS ({tree()})
             SELECT whole.cell AS whole, part.cell AS part, {grown.format(WITHIN, f"'{REST}'")} AS rule
-            FROM public_cells AS whole INNER JOIN tree USING (scope, scope_id)
+            FROM shown_wholes AS whole INNER JOIN tree USING (scope, scope_id)
             INNER JOIN public_cells AS part
                 ON {same} AND part.{_TIME.format("whole", "part")} AND part.scope = tree.part_scope
                 AND part.scope_id = tree.part_id
@@ -78,7 +82,7 @@ def _joined(condition: str, rule: str, but: str) -> str:
     same = " AND ".join(f"part.{name} = whole.{name}" for name in ("quantity", *_PLACE) if name != but)
     return f"""
         SELECT whole.cell AS whole, part.cell AS part, {rule} AS rule
-        FROM public_cells AS whole
+        FROM shown_wholes AS whole
         INNER JOIN public_cells AS part ON {same} AND part.{_TIME.format("whole", "part")}
         WHERE {condition}
     """  # noqa: S608 our own words
@@ -88,7 +92,7 @@ def _of_quantities(whole: str, parts: Sequence[str], rule: str, condition: str) 
     names = ", ".join(f"'{name}'" for name in parts)
     return f"""
         SELECT whole.cell AS whole, part.cell AS part, {rule} AS rule
-        FROM public_cells AS whole INNER JOIN public_cells AS part
+        FROM shown_wholes AS whole INNER JOIN public_cells AS part
             ON part.{_TIME.format("whole", "part")} AND part.scope = whole.scope AND part.scope_id = whole.scope_id
             AND part.item = whole.item
         WHERE whole.quantity = '{whole}' AND part.quantity IN ({names}) AND {condition}
@@ -107,7 +111,7 @@ def _of_times() -> Iterator[str]:
         )
     """
     pair = "SELECT whole.cell AS whole, part.cell AS part"
-    join = f"FROM public_cells AS whole INNER JOIN public_cells AS part ON {same} AND {within} WHERE {adds_up}"
+    join = f"FROM shown_wholes AS whole INNER JOIN public_cells AS part ON {same} AND {within} WHERE {adds_up}"
     yield f"{pair}, {_split(TIMES)} AS rule {join} AND {month}"
     for months in (3, 6):
         length = f"datediff('day', part.starts_on, part.ends_before) BETWEEN {months * 29} AND {months * 31 + 1}"

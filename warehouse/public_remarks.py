@@ -12,6 +12,7 @@ from warehouse.public_withheld import Withheld
 from warehouse.restated import tables_of
 
 _KEY = "disclosure."
+_COUNTS = ("numbers", "told", "small", "moved", "beside", "public_already")
 _FINE = 100  # a share in whole per cents says of whom it is, to a hundredth of them all
 
 

@@ -162,7 +162,9 @@ def _make(
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
                 restated.find_restatements(connection, dated, before="before", version=version)
                 month_standing.settle(connection)
-            with _written(settings, connection, tier, tables, now_relations, lake, now):
+            # What is withdrawn is not told to the public again, as an earlier vintage or an old value.
+            earlier = "wanted" if name == "public" and rollback is not None else "before"
+            with _written(settings, connection, tier, tables, now_relations, lake, now, earlier=earlier):
                 if name == "analyst":
                     shown = None if decided is None else decided.shown
                     write_told(connection, shown, settings.min_cell, before="before", target="target")
@@ -263,6 +265,8 @@ def _written(
     relations: Mapping[str, str],
     lake: Mapping[str, object],
     now: dt.datetime,
+    *,
+    earlier: str,
 ) -> Iterator[None]:
     """Write the tier's database file, closed and complete when left, under its temporary name."""
     # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included.
@@ -280,8 +284,8 @@ def _written(
             )
         dated = [table for table in tables if table.time_key is not None]
         for table in dated:
-            restated.write_vintages(connection, table, before="before", target="target")
-        restated.write_restatements(connection, dated, before="before", target="target")
+            restated.write_vintages(connection, table, before=earlier, target="target")
+        restated.write_restatements(connection, dated, before="before", target="target", earlier=earlier)
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
         write_losses(connection, target="target")
