@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 
 import duckdb
@@ -9,6 +10,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from contracts.errors import GateClosed
+from warehouse import public_withheld
+from warehouse import publish as publishing
+from warehouse.public_withheld import Withheld
 from warehouse.publish import publish
 
 K = 10
@@ -146,3 +151,63 @@ def test_late_events_are_published_version_by_version_and_all_versions_together_
     assert (again & (versions[0] != last) & np.isfinite(versions[0])).any()
     assert few(world, versions[:1]) == []
     assert few(world, versions) == []
+
+
+def gate_off(monkeypatch):
+    monkeypatch.setattr(publishing, "check_public", lambda connection, tables, relations, withheld: withheld.shown)
+
+
+def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_gate_says_so(
+    settings, world, monkeypatch
+):
+    first = shown(settings, world, publish(settings).version)
+    world.late([("tax", 0, 0, 3), ("parks", 0, 0, 25)])
+    nothing = public_withheld.history
+    with monkeypatch.context() as patch:
+        patch.setattr(public_withheld, "history", lambda connection, *, before: nothing(connection, before="none"))
+        gate_off(patch)
+        second = shown(settings, world, publish(settings).version)
+    assert few(world, [first, second])
+
+
+def test_what_follows_from_earlier_versions_alone_is_counted_and_shuts_no_gate(settings, world, monkeypatch, look):
+    def all_told(self):
+        told = self.cells.numbers >= K
+        return Withheld(self.cells, self.need, self.past, ~told, self.fixed, told, False, (), 0, 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(public_withheld._Decision, "made", all_told)
+        with pytest.raises(GateClosed, match="completed"):
+            publish(settings)
+        gate_off(patch)
+        assert few(world, [shown(settings, world, publish(settings).version)])
+    # Another month is told for the first time; what is known of the months before stays known.
+    world.build.put("monthly_transactions", "1399-04", completed=500, keys=500)
+    world.late([("tax", 0, 0, 3), ("roads", 0, 0, 30), ("post", 0, 1, -20)])
+    assert publish(settings).is_new
+    said = dict(look("SELECT key, value FROM marts._meta", "public"))
+    assert int(said["disclosure.public_already"]) > 0
+    assert (500,) in look("SELECT completed FROM marts.monthly_transactions WHERE month = '1399-04'", "public")
+
+
+def test_a_rollback_does_not_tell_the_public_again_what_it_withdraws(settings, build, look):
+    for number in (50, 60):
+        build.put("monthly_users", active_users=number, keys=number)
+        publish(settings)
+    publish(settings, rollback="v1")
+    restated = "SELECT old_value, old_status, new_value, reason FROM marts.restatements ORDER BY vintage"
+    assert look(restated, "public") == [(None, "suppressed", 50, "correction")]
+    assert look(restated)[-1] == (60, "value", 50, "correction")
+    assert look("SELECT active_users FROM marts.monthly_users_vintages", "public") == [(50,)]
+
+
+def test_of_an_open_month_only_the_nations_totals_are_told(settings, world, look):
+    in_the_quarter = dt.datetime(2020, 5, 25, tzinfo=dt.UTC)
+    publish(settings, now=in_the_quarter)
+    told = (
+        "SELECT DISTINCT month, scope, channel FROM marts.monthly_transactions WHERE completed IS NOT NULL ORDER BY ALL"
+    )
+    open_months = {row for row in look(told, "public") if row[0] in ("1399-02", "1399-03")}
+    assert open_months == {("1399-02", "national", "all"), ("1399-03", "national", "all")}
+    publish(settings, now=dt.datetime(2020, 12, 1, tzinfo=dt.UTC))
+    assert ("1399-03", "agency", "all") in look(told, "public")
