@@ -19,9 +19,9 @@ _IS_NATION = "whole.scope = 'national'"
 
 def lines_of(connection: Connection, listed: Sequence[Measure], k: int) -> Lines:
     """The lines of ``public_cells`` (see public_cells.py), in an order that no order of rows changes."""
-    # Of a whole that is small nothing is shown, and nothing follows: its line says nothing.
+    # Of a whole that is small no part is shown, and nothing follows: its line says nothing.
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE shown_wholes AS SELECT * FROM public_cells WHERE number >= $k", {"k": k}
+        "CREATE OR REPLACE TEMP TABLE shown_wholes AS SELECT * FROM public_cells WHERE number >= $k OR shown", {"k": k}
     )
     connection.execute("CREATE OR REPLACE TEMP TABLE lines (kind INTEGER, whole BIGINT, part BIGINT, rule VARCHAR)")
     for kind, select in enumerate(_selects(listed)):

@@ -93,10 +93,11 @@ class _Decision:
             gone = np.zeros(len(shown), dtype=bool)
             for place in waiting:
                 left[place] = [*(self._follow(place, shown) if place in asked else ()), *self._move(place, shown)]
-                gone |= self._cheapest(left[place], shown, is_late=rounds > _GENTLE)
-                if left[place] and rounds > 2 * _GENTLE:
+                mine = self._cheapest(left[place], shown, is_late=rounds > _GENTLE)
+                if left[place] and (rounds > 2 * _GENTLE or not mine.any()):
                     # What was told before and has not moved can always be told again: at last nothing else is.
-                    gone |= shown & ~self.fixed & self.cells.can_hide & _of(sums[place], len(shown))
+                    mine = shown & ~self.fixed & self.cells.can_hide & _of(sums[place], len(shown))
+                gone |= mine
             before = shown
             settled = self.blocks.without(~settled | gone) if gone.any() else settled
             shown = settled & ~late
