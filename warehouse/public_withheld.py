@@ -93,11 +93,11 @@ class _Decision:
             gone = np.zeros(len(shown), dtype=bool)
             for place in waiting:
                 left[place] = [*(self._follow(place, shown) if place in asked else ()), *self._move(place, shown)]
-                mine = self._cheapest(left[place], shown, is_late=rounds > _GENTLE)
-                if left[place] and (rounds > 2 * _GENTLE or not mine.any()):
-                    # What was told before and has not moved can always be told again: at last nothing else is.
-                    mine = shown & ~self.fixed & self.cells.can_hide & _of(sums[place], len(shown))
-                gone |= mine
+                gone |= self._cheapest(left[place], shown, is_late=rounds > _GENTLE)
+            if not gone.any() or rounds > 2 * _GENTLE:
+                # What was told before and has not moved can always be told again: at last nothing else is.
+                helpless = [place for place, found in left.items() if found]
+                gone |= shown & ~self.fixed & self.cells.can_hide & _of([sums[place] for place in helpless], len(shown))
             before = shown
             settled = self.blocks.without(~settled | gone) if gone.any() else settled
             shown = settled & ~late
@@ -120,7 +120,7 @@ class _Decision:
         """
         if self.past.least < self.k:
             return True
-        mine = _of(self.cells.sums[place], len(shown)) & (self.cells.numbers > 0)
+        mine = _of([self.cells.sums[place]], len(shown)) & (self.cells.numbers > 0)
         with np.errstate(invalid="ignore"):
             return bool((mine & shown & ~(self.moved >= 0)).any() or (mine & (self.moved < 0)).any())
 
@@ -149,10 +149,11 @@ class _Decision:
         return gone
 
 
-def _of(sums: Sums, cells: int) -> Flags:
-    """The cells that have leaves in ``sums``."""
+def _of(listed: Sequence[Sums], cells: int) -> Flags:
+    """The cells that have leaves in any of some sums."""
     mine = np.zeros(cells, dtype=bool)
-    mine[sums.members.indices] = True
+    for sums in listed:
+        mine[sums.members.indices] = True
     return mine
 
 
