@@ -264,9 +264,8 @@ def write_restatements(
     typed = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
     connection.execute(f"CREATE TABLE {target}.marts.restatements ({typed})")
     if "restatements" in tables_of(connection, earlier):
-        connection.execute(
-            f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {earlier}.marts.restatements"
-        )  # noqa: S608
+        old_rows = f"SELECT {columns} FROM {earlier}.marts.restatements"  # noqa: S608
+        connection.execute(f"INSERT INTO {target}.marts.restatements {old_rows}")
     changed = set(connection.execute("SELECT DISTINCT table_name, measure FROM restated_now").fetchall())
     for table in tables:
         keys = " AND ".join(
