@@ -1,7 +1,8 @@
 """``numbers_told``: every number of people that the public was ever told, as it was told last.
 
-Versions side by side tell what happened between them. So each version carries what readers know already. It stands
-with the analysts' exact figures: it also holds numbers that the public tier tells no more.
+Versions side by side tell what happened between them. So each version carries what readers know already. It stands in
+the analysts' file, in a schema of its own (``history.numbers_told``): it also holds numbers that the public tier tells no
+more, and is no figure for readers.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import pyarrow as pa
 
 from disclosure.relations import Flags, Numbers
 from warehouse.connection import Connection
-from warehouse.restated import tables_of
 
-TABLE = "numbers_told"
+_TABLE = "history.numbers_told"
 _PLACE = "quantity, calendar, starts_on, ends_before, scope, scope_id, channel, item"
 _COLUMNS = (
     "quantity VARCHAR, calendar VARCHAR, starts_on DATE, ends_before DATE, scope VARCHAR, scope_id VARCHAR, "
@@ -48,8 +48,8 @@ def history(connection: Connection, *, before: str) -> History:
     ((size,),) = connection.execute("SELECT count(*) FROM public_cells").fetchall()
     least = 0
     told, frozen, late = np.full(size, np.nan), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
-    if TABLE in tables_of(connection, before):
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW told_before AS SELECT * FROM {before}.marts.{TABLE}")  # noqa: S608
+    if _is_there(connection, before):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW told_before AS SELECT * FROM {before}.{_TABLE}")  # noqa: S608
         found = connection.execute(
             f"SELECT cells.cell, told.number::DOUBLE AS number FROM public_cells AS cells "  # noqa: S608 our own words
             f"INNER JOIN told_before AS told ON {_SAME}"
@@ -97,12 +97,13 @@ def _cells(connection: Connection, select: str) -> np.ndarray[tuple[int], np.dty
 
 def write_told(connection: Connection, shown: Flags | None, k: int, *, before: str, target: str) -> None:
     """Make the table for a version that shows ``shown`` of ``public_cells``; None: figures that were told before."""
-    connection.execute(f"CREATE TABLE {target}.marts.{TABLE} ({_COLUMNS})")
+    connection.execute(f"CREATE SCHEMA {target}.history")
+    connection.execute(f"CREATE TABLE {target}.{_TABLE} ({_COLUMNS})")
     connection.execute(
-        f"COMMENT ON TABLE {target}.marts.{TABLE} IS "
+        f"COMMENT ON TABLE {target}.{_TABLE} IS "
         "'Every number of people that the public was ever told, as it was told last: later versions go by it.'"
     )
-    insert = f"INSERT INTO {target}.marts.{TABLE}"
+    insert = f"INSERT INTO {target}.{_TABLE}"
     if shown is not None:
         connection.register("given_shown", pa.table({"cell": np.flatnonzero(shown)}))
         connection.execute(
@@ -110,6 +111,14 @@ def write_told(connection: Connection, shown: Flags | None, k: int, *, before: s
             "SEMI JOIN given_shown AS given ON given.cell = public_cells.cell GROUP BY ALL ORDER BY ALL"
         )
         connection.unregister("given_shown")
-    if TABLE in tables_of(connection, before):
-        again = f"EXISTS (SELECT 1 FROM {target}.marts.{TABLE} AS cells WHERE {_SAME})"  # noqa: S608 our own words
-        connection.execute(f"{insert} SELECT told.* FROM {before}.marts.{TABLE} AS told WHERE NOT {again} ORDER BY ALL")  # noqa: S608
+    if _is_there(connection, before):
+        again = f"EXISTS (SELECT 1 FROM {target}.{_TABLE} AS cells WHERE {_SAME})"  # noqa: S608 our own words
+        connection.execute(f"{insert} SELECT told.* FROM {before}.{_TABLE} AS told WHERE NOT {again} ORDER BY ALL")  # noqa: S608
+
+
+def _is_there(connection: Connection, database: str) -> bool:
+    found = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = $name AND schema_name || '.' || table_name = $table",
+        {"name": database, "table": _TABLE},
+    ).fetchall()
+    return found != [(0,)]
