@@ -1,8 +1,8 @@
 """``numbers_told``: every number of people that the public was ever told, as it was told last.
 
-Versions side by side tell what happened between them. So each version carries what readers know already. It stands in
-the analysts' file, in a schema of its own (``history.numbers_told``): it also holds numbers that the public tier tells no
-more, and is no figure for readers.
+Versions side by side tell what happened between them. So each version carries what readers know already. It stands
+in the analysts' file, in a schema of its own (``history.numbers_told``): it also holds numbers that the public tier
+tells no more, and is no table for readers.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def write_told(connection: Connection, shown: Flags | None, k: int, *, before: s
 
 def _is_there(connection: Connection, database: str) -> bool:
     found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE database_name = $name AND schema_name || '.' || table_name = $table",
+        "SELECT count(*) FROM duckdb_tables() "
+        "WHERE database_name = $name AND schema_name || '.' || table_name = $table",
         {"name": database, "table": _TABLE},
     ).fetchall()
     return found != [(0,)]
