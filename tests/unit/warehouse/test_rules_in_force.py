@@ -61,5 +61,5 @@ def test_the_rules_in_force_leave_nothing_to_infer_and_their_loss_is_bounded():
         rules += float(problem.cost @ (problem.shown & ~made.shown))
         greedy += float(problem.cost @ (problem.shown & ~by_rows(problem)))
         least += float(problem.cost @ best)
-    print(f"of a least loss of {least:.0f}: rules {rules / least:.2f}, greedy {greedy / least:.2f} (and it gives away)")
-    assert least <= rules <= 3 * least
+    # Measured: 1.51 times the least loss; the greedy pass over rows 1.12 times, and numbers follow from what it leaves.
+    assert greedy <= rules <= 2 * least
