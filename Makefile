@@ -13,7 +13,7 @@ READY := .venv/.ready
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser screenshots up down check format bench audit faults compose-check lock setup clean
+.PHONY: help demo test browser postgres screenshots up down check format bench audit faults compose-check lock setup clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,7 +21,7 @@ help: ## what there is to run
 demo: setup ## the main job: events in, the monthly table out, through the real broker and scheduler
 	@$(BIN)/mizan demo --scenario $(SCENARIO)
 
-test: setup browser ## the whole test suite
+test: setup browser postgres ## the whole test suite
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 browser: # headless Chromium for the tests of the report: on Debian as root it is installed, elsewhere they say they were skipped
@@ -29,6 +29,17 @@ browser: # headless Chromium for the tests of the report: on Debian as root it i
 		echo 'installing what is missing: chromium' && apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; } || \
 		echo 'chromium is not here and cannot be had: the tests of the report in a browser will be skipped' >&2
+
+# The tests start a server of their own: Debian's package is told (as it documents) not to make and start one.
+postgres: # PostgreSQL for the tests of copies: on Debian as root it is installed, elsewhere they say they were skipped
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo 'installing what is missing: postgresql' && mkdir -p /etc/postgresql-common && \
+		{ [ -e /etc/postgresql-common/createcluster.conf ] || \
+			echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; } && \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
+		echo 'PostgreSQL is not here and cannot be had: the tests of copies to it will be skipped' >&2
 
 screenshots: setup browser ## pictures of the report in docs/screenshots, of a small simulated home (HOME_OF_ALL=folder: of one that is there)
 	@PYTHONPATH=tests $(BIN)/python -m browser $(HOME_OF_ALL)

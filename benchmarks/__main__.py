@@ -13,7 +13,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "var" / "bench"
-BENCHMARKS = ("landing", "poison", "month_build", "many_topics", "gateway")
+BENCHMARKS = (
+    "landing",
+    "landing_peers",
+    "poison",
+    "month_build",
+    "month_peers",
+    "many_topics",
+    "many_landers",
+    "gateway",
+)
+PEERS = ROOT / "benchmarks" / "peers"
 PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")
 
 
@@ -43,6 +53,7 @@ def _page() -> str:
         "",
         f"Machine: {os.cpu_count()} cores, {_memory_gib()} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
+        f"Peers: {', '.join(_pinned_peers())}.",
         f"Date: {dt.datetime.now(dt.UTC).date().isoformat()}.",
     ]
     for name in BENCHMARKS:
@@ -55,6 +66,12 @@ def _page() -> str:
         lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _pinned_peers() -> list[str]:
+    """The programs measured beside ours, as pinned: ``chdb 4.4.0``."""
+    lines = [(file.stem, line) for file in sorted(PEERS.glob("*.txt")) for line in file.read_text().splitlines()]
+    return [line.split()[0].replace("==", " ") for name, line in lines if line.startswith(f"{name}==")]
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,7 @@ measuring process alone, all its threads included. The share of re-keying is tha
 """
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import os
@@ -14,13 +15,21 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from benchmarks.rows import keep, measured
 
+if TYPE_CHECKING:
+    from contracts.event import Known
+    from contracts.settings import Settings
+
 AGENCY = "bench-agency"
-TOPIC = f"egov.events.v1.{AGENCY}"
+TOPIC_PREFIX = "egov.events.v1."
+TOPIC = f"{TOPIC_PREFIX}{AGENCY}"
 SERVICES, USERS_PER_EVENT = 600, 0.3
 
 
@@ -28,7 +37,7 @@ MEASURED = ("consume", "land")
 SMALL = ("transaction_id", "service_id", "channel", "user_key", "outcome")
 
 
-def events(count: int, seed: int, small: bool = False) -> "list[bytes]":
+def events(count: int, seed: int, small: bool = False, agency: str = AGENCY) -> "list[bytes]":
     """Completed transactions of about 540 bytes, three or so a person, ids ordered by time.
 
     ``small`` ones have the required fields and the key alone, some 350 bytes.
@@ -58,7 +67,7 @@ def events(count: int, seed: int, small: bool = False) -> "list[bytes]":
         document = {
             "specversion": "1.0",
             "id": f"{number:012x}-{draw.getrandbits(80):020x}",
-            "source": f"/agencies/{AGENCY}",
+            "source": f"/agencies/{agency}",
             "type": "ir.egov.transaction.completed.v1",
             "time": (begin + dt.timedelta(milliseconds=100 * number)).isoformat(timespec="milliseconds"),
             "data": {name: data[name] for name in SMALL} if small else data,
@@ -79,15 +88,20 @@ def consume(count: int) -> int:
         return sum(len(chunk) for chunk in reader.chunks())
 
 
+def known() -> "Known":
+    """What a catalogue would know of these events."""
+    from contracts.event import Known
+
+    services = {f"svc-{number}": None for number in range(SERVICES)}
+    return Known(services, {"qom": "province", "kahak": "district"}, frozenset({"t1"}))
+
+
 def land(count: int) -> int:
     """Land the whole topic."""
-    from contracts.event import Known
     from contracts.settings import Settings
     from landing.drain import land as drain
 
-    services = {f"svc-{number}": None for number in range(SERVICES)}
-    known = Known(services, {"qom": "province", "kahak": "district"}, frozenset({"t1"}))
-    landed = drain(Settings.load(), known=known)
+    landed = drain(Settings.load(), known=known())
     assert landed.events == count, landed
     return landed.events
 
@@ -131,8 +145,74 @@ def one(name: str, count: int) -> None:
     )
 
 
+@dataclass(frozen=True)
+class FilledTopic:
+    """A home beside a broker of its own whose topic TOPIC holds events; ``bytes``: of an event on the average."""
+
+    settings: "Settings"
+    bootstrap: str
+    bytes: int
+
+    @property
+    def plaintext(self) -> dict[str, str]:
+        """The environment of a process that reads it without login and TLS."""
+        return {
+            "MIZAN_HOME": str(self.settings.home),
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        }
+
+    def empty_lake(self) -> None:
+        """Begin with a new lake: one that went back would halt."""
+        from warehouse.lake import Lake
+
+        for state in ("lake", "build"):
+            shutil.rmtree(self.settings.home / state, ignore_errors=True)
+        Lake(self.settings).create()
+
+
+def filled_topic(count: int, *, small: bool = False) -> "contextlib.AbstractContextManager[FilledTopic]":
+    """Bring a broker up, fill the topic TOPIC with ``count`` events, and end it all afterwards."""
+    return filled_topics((AGENCY,), count, small=small)
+
+
+@contextlib.contextmanager
+def filled_topics(agencies: Sequence[str], count: int, *, small: bool = False) -> Iterator[FilledTopic]:
+    """The same, with ``count`` events in all, an equal part of them in each agency's topic."""
+    from confluent_kafka import Producer
+
+    from broker import local
+    from broker.administration import add_agencies
+    from contracts.keys import create_keys
+    from contracts.settings import Settings
+    from warehouse.lake import Lake
+
+    with tempfile.TemporaryDirectory(prefix="mizan-bench-") as folder:
+        settings = Settings.load({"MIZAN_HOME": folder}, folder=Path(folder))
+        create_keys(settings)
+        Lake(settings).create()
+        plain = local.up(settings, benchmark_plaintext=True)["plaintext_bootstrap"]
+        try:
+            add_agencies(settings, list(agencies))
+            producer = Producer({
+                "bootstrap.servers": plain, "linger.ms": 20, "log_level": 0, "queue.buffering.max.messages": 2_000_000,
+                "queue.buffering.max.kbytes": 2_000_000,
+            })  # fmt: skip
+            size = 0
+            for seed, agency in enumerate(agencies, 1):
+                for number, value in enumerate(events(count // len(agencies), seed, small, agency)):
+                    size += len(value)
+                    producer.produce(f"{TOPIC_PREFIX}{agency}", value)
+                    if number % 10_000 == 0:
+                        producer.poll(0)
+            assert producer.flush(120) == 0
+            yield FilledTopic(settings, plain, size // count)
+        finally:
+            local.down(settings)
+
+
 def main() -> None:
-    """Bring a broker up, fill a topic, measure, print and keep the rows."""
+    """Fill a topic, measure, print and keep the rows."""
     asked = argparse.ArgumentParser()
     asked.add_argument("--events", type=int, default=500_000)
     asked.add_argument("--tls", action="store_true")
@@ -143,52 +223,21 @@ def main() -> None:
         one(options.only, options.events)
         return
 
-    from confluent_kafka import Producer
-
-    from broker import local
-    from broker.administration import add_agency
-    from contracts.keys import create_keys
-    from contracts.settings import Settings
-    from warehouse.lake import Lake
-
-    with tempfile.TemporaryDirectory(prefix="mizan-bench-") as folder:
-        environment = {"MIZAN_HOME": folder}
-        settings = Settings.load(environment, folder=Path(folder))
-        create_keys(settings)
-        Lake(settings).create()
-        plain = local.up(settings, benchmark_plaintext=True)["plaintext_bootstrap"]
-        try:
-            add_agency(settings, AGENCY)
-            plaintext = {"KAFKA_BOOTSTRAP_SERVERS": plain, "MIZAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
-            producer = Producer({
-                "bootstrap.servers": plain, "linger.ms": 20, "log_level": 0, "queue.buffering.max.messages": 2_000_000,
-                "queue.buffering.max.kbytes": 2_000_000,
-            })  # fmt: skip
-            size = 0
-            for number, value in enumerate(events(options.events, 1, options.small)):
-                size += len(value)
-                producer.produce(TOPIC, value)
-                if number % 10_000 == 0:
-                    producer.poll(0)
-            assert producer.flush(120) == 0
-            shape = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
-            asking = ("--events", str(options.events), "--only")
-            rows = [measured("landing", *asking, name, environment=environment | plaintext) for name in MEASURED]
-            if options.tls:
-                for state in ("lake", "build"):  # a lake that went back would halt
-                    shutil.rmtree(Path(folder) / state)
-                Lake(settings).create()
-                rows.append(measured("landing", *asking, "land", environment=environment))
-            least, once, *_ = (float(str(row["cpu_seconds_per_million"])) for row in rows)
-            for row, transport in zip(rows, ("PLAINTEXT", "PLAINTEXT", "SASL_SSL"), strict=False):
-                cost = float(str(row["cpu_seconds_per_million"]))
-                row |= {"transport": transport, "machine": shape, "bytes": size // options.events}
-                row |= {"cpu_ratio_to_consume": round(cost / least, 2), "rate_to_plaintext": round(once / cost, 2)}
-            rows[0]["rate_to_plaintext"] = None
-            now = dt.datetime.now(dt.UTC).isoformat()
-            keep("landing", [{"at": now, **row} for row in rows])
-        finally:
-            local.down(settings)
+    shape = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
+    asking = ("--events", str(options.events), "--only")
+    with filled_topic(options.events, small=options.small) as topic:
+        rows = [measured("landing", *asking, name, environment=topic.plaintext) for name in MEASURED]
+        if options.tls:
+            topic.empty_lake()
+            rows.append(measured("landing", *asking, "land", environment={"MIZAN_HOME": str(topic.settings.home)}))
+    least, once, *_ = (float(str(row["cpu_seconds_per_million"])) for row in rows)
+    for row, transport in zip(rows, ("PLAINTEXT", "PLAINTEXT", "SASL_SSL"), strict=False):
+        cost = float(str(row["cpu_seconds_per_million"]))
+        row |= {"transport": transport, "machine": shape, "bytes": topic.bytes}
+        row |= {"cpu_ratio_to_consume": round(cost / least, 2), "rate_to_plaintext": round(once / cost, 2)}
+    rows[0]["rate_to_plaintext"] = None
+    now = dt.datetime.now(dt.UTC).isoformat()
+    keep("landing", [{"at": now, **row} for row in rows])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ MODULES = (
     "console.build",
     "console.pipeline",
     "console.publishing",
+    "console.bi",
     "console.dashboard",
     "console.months",
     "console.keys",

@@ -12,7 +12,9 @@ from console.output import JSON_OPTION, note
 from contracts.errors import BadInput, UsageError
 from contracts.settings import Settings, agency_id
 
-FILE_ARGUMENT = typer.Argument(..., metavar="FILE", help="CSV: a header of the contract's fields, a declaration a row.")
+FILE_ARGUMENT = typer.Argument(
+    ..., metavar="FILE", help="CSV or .xlsx: a header of the contract's fields, a declaration a row."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +30,7 @@ def declare(
     check: bool = typer.Option(False, "--check", help="Only check the file, offline."),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Send a CSV file of declarations; again, it is the same events. Exits 65 on a bad file: nothing is sent."""
+    """Send a table of declarations; again, it is the same events. Exits 65 on a bad file: nothing is sent."""
     from producers.checking import LineError
     from producers.declarations import read_declarations
 

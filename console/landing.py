@@ -32,14 +32,18 @@ def init() -> None:
 def land(
     as_json: bool = JSON_OPTION,
     until_empty: bool = typer.Option(False, "--until-empty", help="Go on until nothing is left to land."),
+    shard: str = typer.Option(
+        "1/1", metavar="I/N", help="Land the I-th of N shards of the agencies; others may land theirs at the same time."
+    ),
 ) -> None:
     """Land everything the agencies have sent, up to the end offsets seen now, then stop."""
     from landing.drain import Landed, LandingHalted
     from landing.drain import land as drain
+    from landing.plan import Shard
 
     halted: LandingHalted | None = None
     try:
-        landed: Landed = drain(Settings.load(), until_empty=until_empty)
+        landed: Landed = drain(Settings.load(), until_empty=until_empty, shard=Shard.parse(shard))
     except LandingHalted as error:
         halted, landed = error, error.landed
     if as_json:

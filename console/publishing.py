@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
 from console.output import JSON_OPTION, note, print_json, say
-from contracts.errors import GateClosed
+from contracts.errors import GateClosed, UsageError
+from contracts.postgres_target import target_url
 from contracts.settings import Settings
+
+
+class Target(Enum):
+    """Where a version may be copied to."""
+
+    POSTGRES = "postgres"
+
+
+class Tier(Enum):
+    """What may be copied."""
+
+    ANALYST = "analyst"
+    PUBLIC = "public"
 
 
 def register(app: typer.Typer) -> None:
@@ -63,21 +79,39 @@ def publish(
     rollback: Annotated[
         str | None, typer.Option("--rollback", help="Publish the content of an earlier version, such as v3, anew.")
     ] = None,
+    to: Annotated[
+        Target | None, typer.Option("--to", help="Copy the version there, too: MIZAN_POSTGRES_URL says where.")
+    ] = None,
+    tier: Annotated[
+        Tier | None, typer.Option("--tier", help="What is copied: analyst (exact) or public (suppressed).")
+    ] = None,
 ) -> None:
     """Publish what was built as a new version of both tiers, if it differs from the version in service."""
-    from pipeline.steps import publish_marts
+    from pipeline.steps import copy_to_postgres, publish_marts
 
-    published = publish_marts(Settings.load(), rollback=rollback)
+    if tier is not None and to is None:
+        raise UsageError("--tier says what is copied; nothing is", hint="mizan publish --to postgres --tier public")
+    settings = Settings.load()
+    if to is not None and not target_url(settings.values):
+        raise UsageError("no PostgreSQL is configured", hint="set MIZAN_POSTGRES_URL, see docs/bi/postgresql.md")
+    published = publish_marts(settings, rollback=rollback)
+    copied = None if to is None else copy_to_postgres(settings, tier=None if tier is None else tier.value)
     if as_json:
-        print_json(
-            {
-                "version": published.version,
-                "analyst": published.analyst,
-                "public": published.public,
-                "is_new": published.is_new,
-            }
+        document: dict[str, Any] = {
+            "version": published.version,
+            "analyst": published.analyst,
+            "public": published.public,
+            "is_new": published.is_new,
+        }
+        print_json(document if copied is None else {**document, "postgres": asdict(copied)})
+        return
+    say(f"v{published.version}  {published.analyst}  {published.public}")
+    if not published.is_new:
+        note("nothing changed since this version")
+    if copied is not None:
+        say(f"v{copied.version}  PostgreSQL, schema {copied.schema}")
+        note(
+            f"{copied.tables:,} tables, {copied.rows:,} rows"
+            if copied.is_new
+            else "PostgreSQL has this version already"
         )
-    else:
-        say(f"v{published.version}  {published.analyst}  {published.public}")
-        if not published.is_new:
-            note("nothing changed since this version")

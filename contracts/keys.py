@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.durable import sync
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 
@@ -134,7 +135,7 @@ def write_secret(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def keep_secret(path: Path, make: Callable[[], str]) -> bool:
@@ -152,7 +153,7 @@ def keep_secret(path: Path, make: Callable[[], str]) -> bool:
         return False
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -163,15 +164,6 @@ def secret_folder(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot make the folder {path}: {error.strerror}") from error
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """What a name stands for survives a power cut only once its folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _draft(path: Path, text: str) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from contracts import postgres_target
 from contracts.errors import UsageError
 
 AGENCY_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -100,12 +101,7 @@ VARIABLES = (
     Variable("MIZAN_KAFKA_CA_FILE", None, "PEM file of the broker's CA", Path),
     Variable("MIZAN_TRANSPORT_KEY_FILE", None, "unset: $MIZAN_HOME/keys/transport.key", Path),
     Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
-    Variable(
-        "MIZAN_CALENDAR",
-        "jalali",
-        "calendar shown by default",
-        _one_of("MIZAN_CALENDAR", "jalali", "gregorian"),
-    ),
+    Variable("MIZAN_CALENDAR", "jalali", "calendar shown by default", _one_of("MIZAN_CALENDAR", "jalali", "gregorian")),
     Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _min_cell),
     Variable(
         "MIZAN_AGENCY_BYTE_RATE",
@@ -114,12 +110,7 @@ VARIABLES = (
         _positive("MIZAN_AGENCY_BYTE_RATE"),
     ),
     Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
-    Variable(
-        "MIZAN_LAND_CAP",
-        "2000000",
-        "most offsets one partition gives to one batch",
-        _positive("MIZAN_LAND_CAP"),
-    ),
+    Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch", _positive("MIZAN_LAND_CAP")),
     Variable(
         "MIZAN_LAND_MEMORY_MB",
         "600",
@@ -127,6 +118,9 @@ VARIABLES = (
         _positive("MIZAN_LAND_MEMORY_MB"),
     ),
     Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
+    Variable(postgres_target.URL, None, "PostgreSQL that gets copies", postgres_target.url_without_secret),
+    Variable(postgres_target.URL_FILE, None, "file that holds that URL with its password, 0600", Path),
+    Variable(postgres_target.TIER, "analyst", "tier copied there", _one_of(postgres_target.TIER, "analyst", "public")),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 

@@ -2,7 +2,9 @@
 
 Readers keep the version they opened. Nothing new, nothing published. The same as `mizan publish`.
 
-Then OpenLineage is told, as by `mizan lineage`, where its own settings (OPENLINEAGE_URL, OPENLINEAGE_CONFIG) say where.
+Then OpenLineage is told, as by `mizan lineage`, where its own settings (OPENLINEAGE_URL, OPENLINEAGE_CONFIG) say where,
+and the version is copied to a PostgreSQL, as by `mizan publish --to postgres`, where MIZAN_POSTGRES_URL or
+MIZAN_POSTGRES_URL_FILE names one.
 """
 
 from __future__ import annotations
@@ -41,7 +43,19 @@ def publish_warehouse() -> None:
             raise AirflowSkipException("no OPENLINEAGE_URL, no OPENLINEAGE_CONFIG")
         return tell(Settings.load())
 
-    publish() >> tell_lineage()
+    @task(execution_timeout=BUILD_TIMEOUT)
+    def copy_to_postgres() -> int:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from contracts.settings import Settings
+        from pipeline.steps import copies_are_asked_for, copy_to_postgres
+
+        settings = Settings.load()
+        if not copies_are_asked_for(settings):
+            raise AirflowSkipException("no MIZAN_POSTGRES_URL, no MIZAN_POSTGRES_URL_FILE")
+        return copy_to_postgres(settings).version
+
+    publish() >> [tell_lineage(), copy_to_postgres()]
 
 
 publish_warehouse()

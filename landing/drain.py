@@ -27,7 +27,7 @@ from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.consumer import Chunk, Partition
 from landing.decode import VALIDATOR_VERSION, Decoder, Rejected
 from landing.dedupe import take_out_repeats
-from landing.plan import Halt, Plan, make_plan, place
+from landing.plan import EVERYTHING, Halt, Plan, Shard, make_plan, place
 from landing.quarantine import as_table, recorded, security
 from landing.rekeying import key_note, keys_for
 from warehouse.connection import OUT_OF_MEMORY, Connection
@@ -96,11 +96,14 @@ class PlanOutdated(Exception):
     """A topic was made anew while it was read: nothing of the batch is committed, and a new plan halts that topic."""
 
 
-def land(settings: Settings, until_empty: bool = False, known: Known | None = None) -> Landed:
+def land(
+    settings: Settings, until_empty: bool = False, known: Known | None = None, shard: Shard = EVERYTHING
+) -> Landed:
     """Land every agency's records up to the end offsets seen at the start; with ``until_empty`` until there are none.
 
-    ``known`` stands in for the catalogue in tests. Raises LandingHalted (exit 4) after landing everything else where
-    a partition halts, Fenced (exit 5) where another writer came first, TryAgain where Kafka does not answer.
+    ``shard`` leaves the other topics to other landers, who may run at the same time. ``known`` stands in for the
+    catalogue in tests. Raises LandingHalted (exit 4) after landing everything else where a partition halts, Fenced
+    (exit 5) where another writer came first, TryAgain where Kafka does not answer.
     """
     forbid_core_dumps()
     begun = time.monotonic()
@@ -117,13 +120,20 @@ def land(settings: Settings, until_empty: bool = False, known: Known | None = No
 
         known = known_to_catalogue(settings)
     cluster = Cluster(settings.kafka())
+    # Landers of other shards are met in one place: the first commits of a lake all note its key, in both tables.
+    may_be_fenced = 2 * (shard.of - 1)
     with bounds_of(settings) as bounds, _no_search_for_cycles():
         while True:
             before = landed.offsets
             landed.halts.clear()
             try:
-                _pass(settings, lake, cluster, known, bounds, landed)
+                _pass(settings, lake, cluster, known, shard, bounds, landed)
             except PlanOutdated:
+                continue
+            except Fenced:
+                may_be_fenced -= 1
+                if may_be_fenced < 0:
+                    raise
                 continue
             except OUT_OF_MEMORY:
                 gc.collect()  # what the batch held may hang on the error
@@ -152,10 +162,12 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _pass(settings: Settings, lake: Lake, cluster: Cluster, known: Known, bounds: Bounds, landed: Landed) -> None:
+def _pass(
+    settings: Settings, lake: Lake, cluster: Cluster, known: Known, shard: Shard, bounds: Bounds, landed: Landed
+) -> None:
     batch = _Batch(lake, cluster)
     keys = keys_for(settings, batch.events, batch.quarantine)
-    plan = make_plan(cluster, next_offsets(batch.events))
+    plan = make_plan(cluster, next_offsets(batch.events), shard)
     failpoint("plan")
     landed.halts.extend(plan.halts)
     landed.lake_version = batch.events.version

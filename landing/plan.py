@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from contracts.errors import UsageError
 from contracts.settings import KafkaLogin
 from contracts.topics import sender_of
 from landing.cluster import Cluster, Topic
@@ -19,6 +22,29 @@ class Halt:
     reason: str
     where: str
     message: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The topics that one of several landers takes. Each topic is in one shard of ``of``, whoever runs, and when."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Of ``2/4``: the second shard of four. UsageError for anything else."""
+        found = re.fullmatch(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})", text, re.ASCII)
+        if found is None or int(found[1]) > int(found[2]):
+            raise UsageError(f"no shard: {text!r}", hint="2/4 is the second of four")
+        return cls(int(found[1]), int(found[2]))
+
+    def has(self, topic: str) -> bool:
+        """Whether a topic is of this shard."""
+        return zlib.crc32(topic.encode()) % self.of == self.number - 1
+
+
+EVERYTHING = Shard()
 
 
 @dataclass(frozen=True)
@@ -52,18 +78,18 @@ def place(topic: str, partition: int) -> str:
     return f"{topic}/{partition}"
 
 
-def make_plan(cluster: Cluster, landed: Mapping[str, int]) -> Plan:
+def make_plan(cluster: Cluster, landed: Mapping[str, int], shard: Shard = EVERYTHING) -> Plan:
     """Compare the cluster with the lake's log (``landed``: next offset by place, topic id bits by topic, marks).
 
-    A partition that misses what the log expects halts by name and is left out; all others are planned.
+    A partition that misses what the log expects halts by name and is left out; all others of ``shard`` are planned.
     """
-    topics = cluster.topics()
+    topics = {name: topic for name, topic in cluster.topics().items() if shard.has(name)}
     partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
     told = cluster.ends(partitions)
     shifts = shifts_of(landed, partitions)
     ends = in_lake({partition: end for partition, (end, _) in told.items()}, shifts)
     firsts = in_lake(cluster.first_offsets(partitions), shifts)
-    known = landed_partitions(landed)
+    known = {name: numbers for name, numbers in landed_partitions(landed).items() if shard.has(name)}
     halts = _gone(topics, landed, known)
     ranges: dict[Partition, tuple[int, int]] = {}
     for partition in partitions:

@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.durable import sync
 from contracts.errors import BadInput, UsageError
 from contracts.failpoints import failpoint
 from contracts.keys import secret_folder
-from warehouse.durable import sync
 
 FORMAT = 1
 _MOMENT = re.compile(r"\d{8}T\d{6}(\d{6})?Z")

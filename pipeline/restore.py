@@ -13,6 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from contracts.durable import sync
 from contracts.errors import BadInput, UsageError
 from contracts.failpoints import failpoint
 from contracts.keys import read_secret
@@ -20,7 +21,6 @@ from contracts.platform_key import read_platform_key
 from contracts.settings import Settings
 from pipeline.backup import LAKE, configured_keys, parts, put_key
 from pipeline.backup_store import BackupManifest, BackupStore, StoredFile, copy_hashed
-from warehouse.durable import sync
 from warehouse.guarded_keys import UNFINISHED_RESTORE
 from warehouse.version_files import next_version
 from warehouse.version_floor import raise_floor
@@ -44,7 +44,7 @@ def check(settings: Settings, folder: Path, *, at: str | None = None, keys_folde
 
     Raises BadInput naming what is damaged, UsageError where the platform key at hand is another one.
     """
-    from warehouse.durable import sha256
+    from contracts.durable import sha256
 
     store = BackupStore(folder)
     manifest = store.manifest(at)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import GateClosed, UsageError
+from contracts.postgres_target import TIER, URL, URL_FILE
 from contracts.reporting_time import Month, parse_month
 from contracts.settings import Settings
 from pipeline import progress
@@ -19,6 +20,7 @@ from pipeline import progress
 if TYPE_CHECKING:
     from expectations.gate import GateResult
     from landing.replay import Replayed
+    from warehouse.postgres import Copied
     from warehouse.publish import Published
 
 log = logging.getLogger("mizan.pipeline")
@@ -200,6 +202,19 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     if rollback is None:
         progress.note(settings, "publish", facts)
     return published
+
+
+def copy_to_postgres(settings: Settings | None = None, *, tier: str | None = None) -> Copied:
+    """Copy the version in service to the PostgreSQL of the settings; nothing is written where it stands there."""
+    from warehouse.postgres import copy_to_postgres as copy
+
+    settings = settings or Settings.load()
+    return copy(settings, tier or settings.values[TIER] or "analyst")
+
+
+def copies_are_asked_for(settings: Settings) -> bool:
+    """True where the settings name a PostgreSQL."""
+    return bool(settings.values[URL] or settings.values[URL_FILE])
 
 
 def compact_lake(settings: Settings | None = None) -> None:

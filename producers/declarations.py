@@ -1,4 +1,4 @@
-"""Declarations from a table: a CSV file, one declared total a row, as events of an agency that cannot stream.
+"""Declarations from a table: CSV or an Excel workbook, one declared total a row, of an agency that cannot stream.
 
 The header names fields of the contract's declaration, in any order; an empty cell is a field that is not told. The
 event's id follows from who declares what on which day, so the same file again is the same events, and a changed value
@@ -22,8 +22,9 @@ from contracts.event import Event
 from contracts.event_contract import event_contract
 from contracts.identity import normalise
 from contracts.reporting_time import TEHRAN
-from producers import envelope
+from producers import envelope, workbooks
 from producers.checking import LineError, check_lines
+from producers.workbooks import Unread
 
 # What a spreadsheet would take for a formula. A declared number has no sign either.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -43,9 +44,10 @@ def read_declarations(
 ) -> tuple[list[bytes], list[CellError | LineError]]:
     """The events of a file, one for each row, and what is wrong with the others; ``day`` is the day of declaring.
 
-    Raises BadInput where the file is no table of declarations: not UTF-8, or its header has an unknown or no column.
+    Raises BadInput where the file is no table of declarations: not UTF-8, no sheet of them, or its header has an
+    unknown or no column.
     """
-    rows = _rows(content)
+    rows = _rows_of_workbook(content) if workbooks.is_workbook(content) else _rows(content)
     errors: list[CellError | LineError] = []
     values: list[tuple[int, bytes]] = []
     source = envelope.source_of(agency_id, system)
@@ -69,21 +71,37 @@ def _rows(content: bytes) -> list[tuple[int, dict[str | None, Any]]]:
     except UnicodeDecodeError:
         raise BadInput("the file is not UTF-8 / فایل UTF-8 نیست", hint="save it as CSV UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    known = event_contract().types[envelope.full_type("agency.declaration")]
     try:
-        header = [name.strip() for name in reader.fieldnames or ()]
-        unknown = [name for name in header if name not in known.fields]
-        missing = [name for name in known.required if name not in header]
-        if unknown or missing or len(set(header)) != len(header):
-            # Names of columns are the sender's own words, but no values: they are what has to be mended.
-            shown = ", ".join(name[:40] for name in unknown[:5]) or ", ".join(missing) or "a column twice"
-            wrong = ("unknown columns", "ستون ناشناخته") if unknown else ("columns that are missing", "ستون نیامده")
-            allowed = ", ".join((*known.required, *known.optional))
-            raise BadInput(f"{wrong[0]} / {wrong[1]}: {shown}", hint=f"the columns are {allowed}, parted by commas")
+        header = _checked_header([name.strip() for name in reader.fieldnames or ()])
         reader.fieldnames = header
         return [(reader.line_num, row) for row in reader if any(row.values())]
     except csv.Error as error:
         raise BadInput(f"line {reader.line_num} is not CSV: {error}") from None
+
+
+def _rows_of_workbook(content: bytes) -> list[tuple[int, dict[str | None, Any]]]:
+    """The same, of a workbook's sheet: a short row is one whose last cells are empty."""
+    rows = workbooks.rows_of(content)
+    header = _checked_header([cell.strip() if isinstance(cell, str) else "" for cell in rows[0][1]] if rows else [])
+    found = []
+    for number, cells in rows[1:]:
+        row: dict[str | None, Any] = dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=False))
+        found.append((number, row if len(cells) <= len(header) else {**row, None: cells[len(header) :]}))
+    return found
+
+
+def _checked_header(header: list[str]) -> list[str]:
+    """The header where each column is one of the contract's and none of the required is missing."""
+    known = event_contract().types[envelope.full_type("agency.declaration")]
+    unknown = [name for name in header if name not in known.fields]
+    missing = [name for name in known.required if name not in header]
+    if unknown or missing or len(set(header)) != len(header):
+        # Names of columns are the sender's own words, but no values: they are what has to be mended.
+        shown = ", ".join(name[:40] for name in unknown[:5]) or ", ".join(missing) or "a column twice"
+        wrong = ("unknown columns", "ستون ناشناخته") if unknown else ("columns that are missing", "ستون نیامده")
+        allowed = ", ".join((*known.required, *known.optional))
+        raise BadInput(f"{wrong[0]} / {wrong[1]}: {shown}", hint=f"the columns are {allowed}, parted by commas")
+    return header
 
 
 def _faults(line: int, cells: dict[str | None, Any]) -> Iterator[CellError]:
@@ -91,7 +109,9 @@ def _faults(line: int, cells: dict[str | None, Any]) -> Iterator[CellError]:
         yield CellError(line, None, {"fa": "شمار خانه‌ها با سرستون یکی نیست", "en": "not as many cells as columns"})
         return
     for name, text in cells.items():
-        if text.startswith(_FORMULA):
+        if isinstance(text, Unread):
+            yield CellError(line, name, text.what)
+        elif text.startswith(_FORMULA):
             said = {"fa": "خانه با نشانه فرمول آغاز می‌شود", "en": "a cell begins as a formula does"}
             yield CellError(line, name, said)
 

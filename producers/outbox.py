@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from contracts.durable import sync
 from producers.delivery import Sender, deliver
 from producers.spool import FolderLock, Spool
 
@@ -109,8 +110,4 @@ def _mark(path: Path, count: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import socket
 import ssl
 import time
@@ -13,7 +13,6 @@ from kafka import KafkaProducer
 from kafka.codec import has_zstd
 from kafka.errors import (
     ClusterAuthorizationFailedError,
-    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
@@ -25,6 +24,7 @@ from kafka.partitioner import StickyPartitioner
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import KafkaLogin
 from contracts.topics import topic_of
+from producers.login_answer import addresses, is_refused
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
@@ -132,44 +132,31 @@ class Publisher:
 
 
 def _open(login: KafkaLogin, answer_seconds: float, **options: Any) -> Any:
-    """A connected KafkaProducer. The client says 'timeout' for every trouble, so the refusal is read from its log."""
+    """A connected KafkaProducer. The client says 'timeout' for every trouble, so the broker itself is asked which."""
     _await_listener(login, time.monotonic() + min(answer_seconds, _LISTEN_SECONDS))
     _check_certificate(login)
     deadline = time.monotonic() + answer_seconds
-    watch = _RefusalWatch()
-    logger = logging.getLogger("kafka.net.manager")
-    logger.addHandler(watch)
     wait = min(_FIRST_TRY_SECONDS, answer_seconds)
-    try:
-        while True:
-            try:
-                return _connected(**login.for_kafka_python(), bootstrap_timeout_ms=int(wait * 1000), **options)
-            except KafkaTimeoutError as error:
-                if watch.refused:
-                    raise _refused(login) from None
-                wait = deadline - time.monotonic()
-                if wait <= 0.5:
-                    raise _silent(login) from error
-            except KafkaError as error:
-                raise TryAgain(f"Kafka at {login.bootstrap_servers}: {error}") from error
-    finally:
-        logger.removeHandler(watch)
+    while True:
+        try:
+            return _connected(**login.for_kafka_python(), bootstrap_timeout_ms=int(wait * 1000), **options)
+        except KafkaTimeoutError as error:
+            if is_refused(login, _FIRST_TRY_SECONDS):
+                raise _refused(login) from None
+            wait = deadline - time.monotonic()
+            if wait <= 0.5:
+                raise _silent(login) from error
+        except KafkaError as error:
+            raise TryAgain(f"Kafka at {login.bootstrap_servers}: {error}") from error
 
 
 def _await_listener(login: KafkaLogin, deadline: float) -> None:
     """Wait until one of the addresses takes a connection. The client would leave a socket open for every refusal."""
     while True:
-        for address in login.bootstrap_servers.split(","):
-            host, _, port = address.strip().rpartition(":")
-            try:
-                with socket.create_connection((host.strip("[]"), int(port)), max(0.1, deadline - time.monotonic())):
-                    return
-            except ValueError:
-                raise UsageError(
-                    f"not an address: {address.strip()!r}", hint="host:port, several with commas"
-                ) from None
-            except OSError:
-                continue
+        for address in addresses(login):
+            with contextlib.suppress(OSError):
+                socket.create_connection(address, max(0.1, deadline - time.monotonic())).close()
+                return
         if time.monotonic() + _PAUSE_SECONDS >= deadline:
             raise _silent(login)
         time.sleep(_PAUSE_SECONDS)
@@ -180,13 +167,11 @@ def _check_certificate(login: KafkaLogin) -> None:
     if not login.security_protocol.endswith("SSL"):
         return
     context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
-    for address in login.bootstrap_servers.split(","):
-        host, _, port = address.strip().rpartition(":")
-        name = host.strip("[]")
+    for host, port in addresses(login):
         try:
             with (
-                socket.create_connection((name, int(port)), _FIRST_TRY_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=name),
+                socket.create_connection((host, port), _FIRST_TRY_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=host),
             ):
                 return
         except ssl.SSLCertVerificationError as error:
@@ -226,35 +211,3 @@ def _refused(login: KafkaLogin) -> UsageError:
         f"authentication failed: Kafka at {login.bootstrap_servers} refuses the login of {login.username}",
         hint="check user and password; a new password: mizan agency rotate",
     )
-
-
-class _RefusalWatch(logging.Handler):
-    """Notices that the broker refused the login.
-
-    The client often sees the connection end before it reads why (measured: five times in six), so a
-    connection that is taken and then cut, again and again and without any other trouble, is a refusal too.
-    """
-
-    _CUTS = 3
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._named = False
-        self._cut = 0
-        self._other = 0
-
-    @property
-    def refused(self) -> bool:
-        """True where the login was refused."""
-        return self._named or (self._cut >= self._CUTS and not self._other)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look for the error among a message's arguments; 'not ready' messages have none."""
-        for argument in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(argument, SaslAuthenticationFailedError):
-                self._named = True
-            elif isinstance(argument, KafkaConnectionError) and "socket disconnected" in str(argument):
-                self._cut += 1
-            elif isinstance(argument, Exception) and not isinstance(argument, KafkaTimeoutError):
-                # Not the timeout: it is how our own deadline ends the last attempt.
-                self._other += 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from contracts.durable import sync
 from contracts.errors import Halted, MizanError, TryAgain, UsageError
 
 SEGMENT_BYTES = 16 * 2**20
@@ -172,13 +173,8 @@ class Spool:
 
     def _sync_folder(self) -> None:
         # A file whose name is not on disk is lost with all its fsynced content.
-        if not self._durable:
-            return
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._durable:
+            sync(self.folder)
 
     def _drop_finished(self) -> None:
         segments = self._segments()

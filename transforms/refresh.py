@@ -10,12 +10,12 @@ import datetime as dt
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalogue.read import current
+from contracts.durable import sync
 from contracts.failpoints import failpoint
 from contracts.reporting_time import CALENDARS, Month, tehran_today
 from contracts.settings import Settings
@@ -256,8 +256,7 @@ def _rebuild(settings: Settings, why: str) -> Built:
         built = _bring_up_to_date(connection, settings)
         connection.execute(f'USE "{old}"')
         connection.execute("DETACH next_build")
-        with coming.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(coming)
         coming.replace(target)
     return Built(built.months, built.periods, why)
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from warehouse.durable import sha256, sync
+from contracts.durable import sha256, sync
 
 METADATA = "checked_files"
 RETRIES = 100

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.durable import sha256
 from warehouse.connection import Connection
-from warehouse.durable import sha256
 from warehouse.metric_tables import columns_of, quoted
 from warehouse.published import POINTER
 from warehouse.version_files import Tier, version_name

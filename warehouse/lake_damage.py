@@ -9,9 +9,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from deltalake.exceptions import DeltaError
 
+from contracts.durable import sha256
 from contracts.errors import Halted, MizanError, UsageError
 from contracts.settings import Settings
-from warehouse.durable import sha256
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import check_files, commits, live_files, local_folder, open_table
 from warehouse.small_tables import LANDED, newest_versions, table_problems

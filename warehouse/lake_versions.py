@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.durable import sync
 from contracts.errors import Halted, UsageError
 from contracts.settings import Settings
-from warehouse.durable import sync
 from warehouse.lake import Lake
 from warehouse.published import TIERS, current
 from warehouse.small_tables import LANDED, newest_versions

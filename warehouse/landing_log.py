@@ -27,9 +27,9 @@ from deltalake import Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
+from contracts.durable import sha256, sync
 from contracts.errors import Fenced, Halted, MizanError, UsageError
 from warehouse.connection import Connection
-from warehouse.durable import sha256, sync
 from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
 
 PREFIX = "land:"

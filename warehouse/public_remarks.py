@@ -40,7 +40,7 @@ def loss(connection: Connection, withheld: Withheld, shown: Flags) -> dict[str, 
     }
 
 
-def write_remarks(
+def write_counts(
     connection: Connection, settings: Settings, withheld: Withheld | None, shown: Flags | None, *, target: str
 ) -> None:
     """Add to the public tier's ``_meta`` what was withheld. Without ``withheld``: what ``wanted`` said."""

@@ -27,10 +27,11 @@ from warehouse.month_closings import latest, release_folder
 from warehouse.numbers_told import write_told
 from warehouse.public_cells import measures
 from warehouse.public_gate import check_public
-from warehouse.public_remarks import check_again, write_remarks
+from warehouse.public_remarks import check_again, write_counts
 from warehouse.public_tier import public_select, users_withheld
 from warehouse.public_withheld import Withheld, withhold
 from warehouse.published import TIERS, Manifest, manifest, open_version
+from warehouse.remarks import write_remarks
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -169,9 +170,9 @@ def _make(
                     shown = None if decided is None else decided.shown
                     write_told(connection, shown, settings.min_cell, before="before", target="target")
                 elif decided is None:
-                    write_remarks(connection, settings, None, None, target="target")
+                    write_counts(connection, settings, None, None, target="target")
                 else:
-                    write_remarks(connection, settings, decided.withheld, decided.shown, target="target")
+                    write_counts(connection, settings, decided.withheld, decided.shown, target="target")
         tier.settle()
         made[name] = tier
     for name, tier in made.items():
@@ -291,7 +292,7 @@ def _written(
         write_losses(connection, target="target")
         passports.write(connection, tables, lake, now, target="target")
         # Some hundred small statements in one commit, because each commit is made durable.
-        in_transaction(connection, lambda: snapshot.write_comments(connection, tables, target="target"))
+        in_transaction(connection, lambda: write_remarks(connection, tables, target="target"))
         yield
         connection.execute("CHECKPOINT target")
     finally:

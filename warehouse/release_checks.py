@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.durable import sha256
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection
-from warehouse.durable import sha256
 from warehouse.month_closings import CLOSE, ledger, releases_folder
 from warehouse.releases import content_hash, files_of, released_cells
 from warehouse.signing import is_signed, trusted_keys

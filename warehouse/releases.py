@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.durable import sha256, sync
 from contracts.errors import MizanError, UsageError
 from contracts.failpoints import failpoint
 from contracts.reporting_time import Month
 from contracts.settings import Settings
 from warehouse import month_closings
 from warehouse.connection import Connection, build_connection, memory_connection
-from warehouse.durable import sha256, sync
 from warehouse.metric_tables import MetricTable, metric_tables, quoted
 from warehouse.month_closings import CLOSE, REOPEN, Closing, release_folder, releases_folder
 from warehouse.publish import in_service_of

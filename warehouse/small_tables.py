@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from contracts.durable import sha256
 from contracts.settings import Settings
 from warehouse.checked_rows import noted
-from warehouse.durable import sha256
 from warehouse.lake import Lake
 from warehouse.landing_log import damaged_entries, live_files, local_folder
 

@@ -1,9 +1,9 @@
-"""What a published version holds besides the numbers: states of months, dimensions, _meta, comments."""
+"""What a published version holds besides the numbers: states of months, dimensions, _meta."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import UsageError
@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.erasures import was_erased_after
 from warehouse.lake import Lake
-from warehouse.metric_tables import MetricTable, columns_of, quoted
+from warehouse.metric_tables import columns_of
 from warehouse.shaping import dimensions_of
 
 if TYPE_CHECKING:
@@ -24,29 +24,6 @@ _LAKE_TABLES = (
     *("catalogue/agencies", "catalogue/places", "catalogue/services"),
     *("catalogue/mandates", "catalogue/frameworks", "catalogue/assessments"),
 )
-_TABLE_COMMENTS = {
-    "monthly_users": "Distinct persons a month: active, new in the scope and channel, registered so far. Never add up.",
-    "monthly_visits": "Visits a month, in the month of a visit's first event.",
-    "monthly_transactions": "Transactions received and completed a month; declared figures apart from events.",
-    "monthly_channel_share": "Completed transactions and active users by channel as shares of all channels.",
-    "period_totals": "Quarters, halves, years and declared ranges. Users are distinct in the period.",
-    "month_states": "Each month's state, vintage, how many expected agencies reported after its end, and "
-    "whether its users can be compared with those of the months before (users).",
-    "restatements": "Every changed cell of a month that was published as more than open.",
-    "accepted_losses": "Offsets gone before they landed, accepted by name: the agency's figures may lack them.",
-    "_meta": "What this version is.",
-}
-_METRICS_OF_OURS = frozenset(name for name in _TABLE_COMMENTS if name.startswith(("monthly_", "period_")))
-_COLUMN_COMMENTS = {
-    "month": "Month of the calendar named beside: 1399-01 (jalali) or 2020-03 (gregorian), Asia/Tehran.",
-    "scope_key": "scope:scope_id, joins dim_scope.",
-    "channel": "Closed list; 'all' is computed, never the sum of the others.",
-    "is_headline": "jalali, national, all channels.",
-    "state": "open, provisional, final, revised. provisional also where the row misses a held batch.",
-    "vintage": "1 at first publication, +1 whenever a cell of the month changed.",
-    "completeness": "Events landed over the control totals that the scope's agencies stated for them.",
-    "held_agencies": "Agencies of which a held batch is missing in this row.",
-}
 
 
 def lake_state(settings: Settings) -> dict[str, Any]:
@@ -168,29 +145,3 @@ def write_meta(
     connection.execute(f"CREATE TABLE {target}.marts._meta (key VARCHAR, value VARCHAR)")
     for key, value in rows.items():
         connection.execute(f"INSERT INTO {target}.marts._meta VALUES ($key, $value)", {"key": key, "value": value})  # noqa: S608
-
-
-def write_comments(connection: Connection, tables: Sequence[MetricTable], *, target: str) -> None:
-    """COMMENT ON tables and columns: ours on what all tables share, the contract's labels on the rest."""
-    names = {table.name: table for table in tables}
-    texts = {name: text for name, text in _TABLE_COMMENTS.items() if name not in _METRICS_OF_OURS or name in names}
-    for name, table in names.items():
-        texts.setdefault(name, _labelled(table.contract))
-    remarks = [f"TABLE {target}.marts.{name} IS {_literal(text)}" for name, text in texts.items()]
-    for table in tables:
-        for column in table.columns:
-            text = (_COLUMN_COMMENTS.get(column) if table.time_key else None) or _labelled(table.spec(column))
-            if text:
-                remarks.append(f"COLUMN {target}.marts.{table.name}.{quoted(column)} IS {_literal(text)}")
-    # One call: hundreds of small ones cost as much as a table.
-    connection.execute(";".join(f"COMMENT ON {remark}" for remark in remarks))
-
-
-def _labelled(spec: Mapping[str, Any]) -> str:
-    """A contract's label in both languages; empty where it has none."""
-    label = spec.get("label") or {}
-    return " / ".join(label[language] for language in ("en", "fa") if label.get(language))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from contracts.durable import sha256, sync
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
-from warehouse.durable import sha256, sync
 from warehouse.published import POINTER, TIERS
 from warehouse.version_floor import raise_floor, version_floor
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from contracts.durable import sync
 from contracts.settings import Settings
-from warehouse.durable import sync
 
 
 def floor_file(settings: Settings) -> Path:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -97,6 +101,37 @@ def test_a_wrong_password_is_called_a_refused_login(agency: tuple[str, Path], tm
     wrong = type(login)(**{**vars(login), "password_file": tmp_path / "password"})
     with pytest.raises(UsageError, match="authentication failed"):
         Publisher(name, wrong)
+
+
+PING = (
+    "import sys; from pathlib import Path; from producers.login import read_bundle; from producers.ping import ping; "
+    "print(type(ping(read_bundle(Path(sys.argv[1])).at(sys.argv[2]))[1]).__name__)"
+)
+
+
+def test_connections_that_are_taken_and_cut_are_no_refused_login(broker: Settings, agency: tuple[str, Path]) -> None:
+    """So looks a broker that restarts, and one that is down behind what takes connections in its place."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(broker.home / "broker" / "tls" / "node.pem")
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as cutting:
+        cutting.settimeout(0.1)
+
+        def cut() -> None:
+            while not over.is_set():
+                with contextlib.suppress(OSError), tls.wrap_socket(cutting.accept()[0], server_side=True) as taken:
+                    taken.recv(1)
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        try:
+            call = [sys.executable, "-c", PING, str(agency[1]), f"127.0.0.1:{cutting.getsockname()[1]}"]
+            # In a process of its own: kafka-python leaves the sockets of cut handshakes to the collector.
+            done = subprocess.run(call, capture_output=True, text=True, check=True)
+        finally:
+            over.set()
+            thread.join()
+    assert done.stdout.strip() == "TryAgain"
 
 
 def test_another_agencys_topic_is_refused_by_the_broker(agency: tuple[str, Path], broker: Settings) -> None:

@@ -73,7 +73,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--month": ("simulate qom-1399-h1 --to out --month {}", MONTHS),
     },
     "init": {},
-    "land": {},
+    "land": {"--shard": ("land --shard {}", ["x", "0/2", "3/2", "1/0", "-1/2", "1", "1/2/3", "۱/۲", ""])},
     "verify": {},
     "compact": {},
     "accept-loss": {
@@ -104,7 +104,12 @@ ROWS: dict[str, dict[str, Row]] = {
         "--by": ("gate release batch --agency tax --reason looked --by={}", NOBODY),
         "--reason": ("gate release batch --agency tax --by me --reason={}", NOBODY),
     },
-    "publish": {"--rollback": ("publish --rollback {}", ["v0", "-1", "../v1", "v1.duckdb", "v", "v999", "999", ""])},
+    "publish": {
+        "--rollback": ("publish --rollback {}", ["v0", "-1", "../v1", "v1.duckdb", "v", "v999", "999", ""]),
+        "--to": ("publish --to {}", ["mysql", "Postgres", "postgres", ""]),
+        "--tier": ("publish --to postgres --tier {}", ["exact", "Analyst", "analyst", ""]),
+    },
+    "bi-check": {"--tier": ("bi-check --tier {}", ["exact", "Analyst", ""])},
     "dashboard": {"--port": ("dashboard --port {}", ["0", "-1", "65536", "x", ""])},
     "metrics": {
         "--port": ("metrics --port {}", ["0", "-1", "65536", "x", ""]),

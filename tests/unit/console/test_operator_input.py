@@ -27,6 +27,8 @@ SETTINGS = {
     "MIZAN_PUBLISHED_KEEP": "-1",
     "KAFKA_BOOTSTRAP_SERVERS": "kafka://someone:S3CR3T@host:9092",
     "MIZAN_LAKE_URI": "s3://key:S3CR3T@bucket/lake",
+    "MIZAN_POSTGRES_URL": "postgresql://someone:S3CR3T@host/figures",
+    "MIZAN_POSTGRES_TIER": "exact",
 }
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import postgres_rig
 import pytest
 
 from contracts.settings import Settings
 from transforms.model import PUBLISHED, models
 from transforms.refresh import describe_published
 from warehouse.connection import build_connection
+from warehouse.publish import publish
 from warehouse.published import open_published
 from warehouse.shaping import period_of
 
@@ -136,15 +140,32 @@ def look(settings: Settings) -> Callable[..., list[Any]]:
 
 @pytest.fixture(scope="session")
 def old_duckdb() -> Path:
-    """A Python that has DuckDB 1.x, made once and kept in var/test-tools."""
-    folder = REPOSITORY / "var" / "test-tools" / f"duckdb-{OLD_DUCKDB}"
-    python = folder / "bin" / "python"
-    if not python.exists():
+    """A Python that has DuckDB 1.x."""
+    return _tool(f"duckdb-{OLD_DUCKDB}", f"duckdb=={OLD_DUCKDB}")
+
+
+@pytest.fixture(scope="session")
+def superset_python() -> Path:
+    """A Python with what Superset reaches databases through: it stays below SQLAlchemy 2."""
+    return _tool(
+        f"superset-engine-{OLD_DUCKDB}",
+        *(f"duckdb=={OLD_DUCKDB}", f"duckdb-engine=={version('duckdb-engine')}", "sqlalchemy==1.4.54"),
+        f"psycopg2-binary=={version('psycopg2-binary')}",
+    )
+
+
+def _tool(name: str, *requirements: str) -> Path:
+    """The Python of an environment that is made once and kept in var/test-tools."""
+    folder = REPOSITORY / "var" / "test-tools" / name
+    python, finished = folder / "bin" / "python", folder / "finished"
+    if not finished.exists():
         environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
         uv = [sys.executable, "-m", "uv"] if _has_uv_module() else ["uv"]
-        subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True, env=environment)
-        install = [*uv, "pip", "install", "-q", "--python", str(python), f"duckdb=={OLD_DUCKDB}"]
+        create = [*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)]
+        subprocess.run(create, check=True, env=environment)
+        install = [*uv, "pip", "install", "-q", "--python", str(python), *requirements]
         subprocess.run(install, check=True, env=environment)
+        finished.touch()
     return python
 
 
@@ -152,3 +173,74 @@ def _has_uv_module() -> bool:
     import importlib.util
 
     return importlib.util.find_spec("uv") is not None
+
+
+@pytest.fixture(scope="session")
+def postgres_port() -> Iterator[int]:
+    """The port of a real PostgreSQL, started by the first test that asks."""
+    programs = postgres_rig.binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not here (on Debian: apt-get install postgresql)")
+    with postgres_rig.server(programs) as port:
+        yield port
+
+
+@pytest.fixture
+def database(postgres_port: int, request: pytest.FixtureRequest) -> postgres_rig.Database:
+    """A database of the test's own."""
+    name = f"figures_{abs(hash(request.node.nodeid)):x}"
+    postgres_rig.Database(postgres_port, "postgres").ask(f"CREATE DATABASE {name} OWNER mizan_publisher", "postgres")
+    return postgres_rig.Database(postgres_port, name)
+
+
+@pytest.fixture
+def copying(settings: Settings, database: postgres_rig.Database) -> Settings:
+    """Settings of a home that copies to the test's database."""
+    settings.home.mkdir(exist_ok=True)
+    named = {"MIZAN_HOME": str(settings.home), "MIZAN_POSTGRES_URL_FILE": str(database.url_file(settings.home))}
+    return Settings.load(named, folder=settings.home)
+
+
+@pytest.fixture(scope="session")
+def published_homes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """A home as it was after each of four publications, for what only reads; in version N users are 1000 + N."""
+    folder = tmp_path_factory.mktemp("homes")
+    settings = Settings.load({"MIZAN_HOME": str(folder / "home")}, folder=folder)
+    build, text, number = Build(settings), {"type": "VARCHAR"}, {"type": "BIGINT"}
+    awkward = ["", "a,b", 'a"b', "\\N", "NULL", "two\nlines", "میزان ۱۲", "\\."]
+    rows = [{"agency_id": name, "score": 0.1 + place / 3} for place, name in enumerate(awkward)]
+    columns = {"agency_id": text, "score": {"type": "DOUBLE", "status": True}}
+    build.offer("odd_names", "evaluations", ["agency_id"], columns, [*rows, {"agency_id": "unknown"}])
+    build.run("UPDATE dim_month SET starts_at = TIMESTAMPTZ '2020-03-19 20:30:00+00'")
+    build.put("monthly_users", channel="portal")
+    build.put("monthly_users", channel="paper", active_users=5, keys=5)
+    # A table that comes, changes its columns, and goes.
+    odd: dict[int, Cell] = {2: {"a": "x", "b": 1}, 3: {"a": "y", "c": 2}}
+    homes = {}
+    for version_number in (1, 2, 3, 4):
+        build.put("monthly_users", active_users=1000 + version_number)
+        build.put("monthly_visits", visits=2 * version_number)
+        build.put("monthly_visits", channel="portal", visits=version_number)
+        build.put("monthly_visits", channel="paper", visits=version_number)
+        if row := odd.get(version_number):
+            named = {name: text if name == "a" else number for name in row}
+            build.offer("odd", "evaluations", ["a"], named, [row])
+        else:
+            build.run("DELETE FROM ops_published WHERE table_name = 'odd'")
+        assert publish(settings).version == version_number
+        homes[version_number] = folder / f"v{version_number}"
+        shutil.copytree(settings.published, homes[version_number] / "published", symlinks=True)
+        (homes[version_number] / "ALLOW_FAULTPOINTS").touch()
+    return homes
+
+
+@pytest.fixture
+def at(published_homes: dict[int, Path], database: postgres_rig.Database, tmp_path: Path) -> Callable[[int], Settings]:
+    """The home as it was at a version, set to copy to the test's database."""
+    file = database.url_file(tmp_path)
+
+    def settings_at(number: int) -> Settings:
+        named = {"MIZAN_HOME": str(published_homes[number]), "MIZAN_POSTGRES_URL_FILE": str(file)}
+        return Settings.load(named, folder=tmp_path)
+
+    return settings_at

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Make a file or a folder durable; opening it read-only is enough."""
+    """Make a file, or the names in a folder, durable; opening it read-only is enough."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

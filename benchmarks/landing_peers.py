@@ -1,0 +1,101 @@
+"""A topic to Parquet: ours, what else one would use, and the limit, from the same topic in the same run.
+
+``python -m benchmarks.landing_peers [--events 200000] [--peer bytewax]`` fills a topic as benchmarks/landing.py does,
+without login and TLS, and lets each program of benchmarks/peers/landing take it to Parquet files, each in an
+environment and a process of its own. The work is unequal, to our disadvantage: ours alone judges each event by the
+contract, makes pids of the persons' keys, takes out repeats, commits rows and offsets as one and sets bad records
+aside; of the others one bad record ends the program. ``parts`` says what each does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from benchmarks.landing import TOPIC, FilledTopic, filled_topic
+from benchmarks.peers.environment import HERE, python_of
+from benchmarks.rows import keep, measured
+
+
+class Peer(NamedTuple):
+    """A program of peers/landing: where its packages are pinned (ours where nowhere), its name and what it does."""
+
+    script: str
+    environment: str
+    name: str
+    parts: str
+
+
+PEERS = (
+    Peer("kafka_python_read", "ours", "kafka-python", "reads"),
+    Peer("bytewax_flow", "bytewax", "Bytewax", "JSON, Parquet; at least once"),
+    Peer("quix_stream", "quixstreams", "Quix Streams", "JSON, Parquet; at least once"),
+    Peer("dlt_pipeline", "dlt", "dlt", "JSON, types, Parquet; at least once"),
+)
+OURS = (
+    ("consume", "librdkafka (limit)", "reads"),
+    ("land", "ours", "contract, pids, repeats, Parquet, bad records aside; exactly once"),
+)
+OWN = {".dlt", "_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}  # what dlt keeps for itself
+
+
+def main() -> None:
+    """Fill the topic, let everybody land it, keep the rows."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--events", type=int, default=200_000)
+    arguments.add_argument("--peer", choices=sorted({peer.environment for peer in PEERS}), help="that one alone")
+    asked = arguments.parse_args()
+    with filled_topic(asked.events) as topic:
+        told = []
+        if asked.peer in (None, "ours"):
+            options = ("--events", str(asked.events), "--only")
+            told += [
+                (name, parts, measured("landing", *options, step, environment=topic.plaintext))
+                for step, name, parts in OURS
+            ]
+        for peer in PEERS:
+            if asked.peer in (None, peer.environment):
+                told.append((peer.name, peer.parts, _ask(peer, topic, asked.events)))
+    limit = told[0][2]["cpu_seconds_per_million"] if asked.peer in (None, "ours") else None
+    keep("landing_peers", [_row(*one, events=asked.events, size=topic.bytes, limit=limit) for one in told])
+
+
+def _ask(peer: Peer, topic: FilledTopic, count: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="mizan_peer_") as folder:
+        script = HERE / "landing" / f"{peer.script}.py"
+        call = [str(python_of(peer.environment)), str(script), topic.bootstrap, TOPIC, str(count), folder]
+        done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{peer.name} ended with {done.returncode}")
+        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        files = [path for path in Path(folder).rglob("*.parquet") if not OWN & set(path.parts)]
+        rows = sum(pq.read_metadata(path).num_rows for path in files)
+    if peer.parts != "reads" and rows != count:
+        sys.exit(f"{peer.name} left {rows} rows of {count}")
+    row["cpu_seconds_per_million"] = round(row["cpu_seconds"] / count * 1e6, 2)
+    return row
+
+
+def _row(name: str, parts: str, told: dict[str, Any], *, events: int, size: int, limit: float | None) -> dict[str, Any]:
+    cost = told["cpu_seconds_per_million"]
+    return {
+        "measurement": name,
+        "parts": parts,
+        "events": events,
+        "bytes": size,
+        "events_per_second": round(events / told["seconds"]),
+        "cpu_seconds_per_million": cost,
+        "peak_rss_mb": told["peak_rss_mb"],
+        "cpu_ratio_to_limit": round(cost / limit, 1) if limit else None,
+    }
+
+
+if __name__ == "__main__":
+    main()
