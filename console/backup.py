@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say
+from console.output import JSON_OPTION, note, print_json, say, working
 from contracts.errors import UsageError
 from contracts.settings import Settings
 
@@ -32,7 +32,8 @@ def backup(
     """Copy lake, releases and published versions as of one moment; what is in DIR already is not copied again."""
     from pipeline.backup import backup as make
 
-    done = make(Settings.load(), folder, keys_folder=with_keys, keep=keep)
+    with working("copying"):
+        done = make(Settings.load(), folder, keys_folder=with_keys, keep=keep)
     made: dict[str, Any] = {
         "backup": done.manifest.made_at,
         "manifest": done.manifest_file,
@@ -73,18 +74,19 @@ def restore(
     settings = Settings.load()
     if only_check and (force or lost_platform_key or after_version is not None):
         raise UsageError("--check restores nothing: leave --force, --lost-platform-key and --after-version out")
-    if only_check:
-        done = check(settings, folder, at=at, keys_folder=with_keys)
-    else:
-        done = bring_back(
-            settings,
-            folder,
-            at=at,
-            force=force,
-            keys_folder=with_keys,
-            after_version=after_version,
-            lost_platform_key=lost_platform_key,
-        )
+    with working("checking" if only_check else "restoring"):
+        if only_check:
+            done = check(settings, folder, at=at, keys_folder=with_keys)
+        else:
+            done = bring_back(
+                settings,
+                folder,
+                at=at,
+                force=force,
+                keys_folder=with_keys,
+                after_version=after_version,
+                lost_platform_key=lost_platform_key,
+            )
     if as_json:
         found = {"backup": done.manifest.made_at, "files": len(done.manifest.files), "restored": not only_check}
         print_json(found | {"replaced": done.replaced, "keys": done.keys, "next_offsets": done.manifest.next_offsets})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say
+from console.output import JSON_OPTION, note, print_json, say, working
 
 
 def register(app: typer.Typer) -> None:
@@ -26,13 +26,14 @@ def register(app: typer.Typer) -> None:
             raise UsageError("--month and --full exclude each other")
         wanted = None if month is None else parse_begun_month(month)
         settings = Settings.load()
-        if wanted is None:
-            built = refresh.update(settings, full=full)
-            months, why = list(built.months), built.rebuilt
-        else:
-            refresh.refresh_facts(settings)
-            refresh.build_month(settings, wanted)
-            months, why = [wanted], None
+        with working("building"):
+            if wanted is None:
+                built = refresh.update(settings, full=full)
+                months, why = list(built.months), built.rebuilt
+            else:
+                refresh.refresh_facts(settings)
+                refresh.build_month(settings, wanted)
+                months, why = [wanted], None
         labels = {
             calendar: [found.label for found in months if found.calendar == calendar]
             for calendar in ("jalali", "gregorian")

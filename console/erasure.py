@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say
+from console.output import JSON_OPTION, note, print_json, say, working
 from contracts.settings import Settings
 
 
@@ -35,7 +35,9 @@ def forget(
     settings = Settings.load()
     # Before anybody is asked for keys.
     names = {"by": given("--by", by), "reason": given("--reason", reason)}
-    done = erase(settings, read_keys_of(sys.stdin), **names, kafka_days=kafka_days)
+    user_keys = read_keys_of(sys.stdin)
+    with working("erasing"):
+        done = erase(settings, user_keys, **names, kafka_days=kafka_days)
     if as_json:
         print_json(done.document())
         return

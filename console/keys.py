@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid, working
 from contracts.settings import Settings
 
 
@@ -45,7 +45,8 @@ def rotate(
     """
     from pipeline.keys import rotate_platform_key
 
-    done = rotate_platform_key(Settings.load(), by=by, reason=reason)
+    with working("putting rows under a new key"):
+        done = rotate_platform_key(Settings.load(), by=by, reason=reason)
     if as_json:
         print_json(done.document())
         return

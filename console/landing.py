@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say
+from console.output import JSON_OPTION, note, print_json, say, working
 from contracts.settings import Settings
 
 
@@ -43,7 +43,8 @@ def land(
 
     halted: LandingHalted | None = None
     try:
-        landed: Landed = drain(Settings.load(), until_empty=until_empty, shard=Shard.parse(shard))
+        with working("landing"):
+            landed: Landed = drain(Settings.load(), until_empty=until_empty, shard=Shard.parse(shard))
     except LandingHalted as error:
         halted, landed = error, error.landed
     if as_json:
@@ -69,7 +70,8 @@ def verify(
     """Prove the lake: offsets tile, counts conserve, files are intact, no event twice. Exit 4 where that fails."""
     from pipeline.proof import prove
 
-    proof = prove(Settings.load(), deep=deep, refetch=refetch)
+    with working("proving"):
+        proof = prove(Settings.load(), deep=deep, refetch=refetch)
     if as_json:
         print_json(proof.document())
     else:
@@ -86,5 +88,7 @@ def compact() -> None:
     """Merge small files of the lake, write a checkpoint and remove files no version needs."""
     from warehouse.maintenance import compact as merge
 
-    for name, done in merge(Settings.load()).items():
+    with working("merging files"):
+        merged = merge(Settings.load())
+    for name, done in merged.items():
         say(f"{name}: {done.files_before} files became {done.files_after}")

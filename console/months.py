@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid, working
 from contracts.settings import Settings
 
 MONTH = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 1399-01 or 2020-03.")]
@@ -55,7 +55,8 @@ def close(
     """Write the month's signed release and publish the month as final. Exits 2 where it may not be closed."""
     from pipeline.months import close_month
 
-    done = close_month(month, by=by, note=why)
+    with working("closing and publishing"):
+        done = close_month(month, by=by, note=why)
     if as_json:
         print_json(done)
         return
@@ -73,7 +74,8 @@ def reopen(
     """Take a closing back: the month is provisional again. Its releases stay."""
     from pipeline.months import reopen_month
 
-    done = reopen_month(month, by=by or getpass.getuser(), note=why)
+    with working("reopening and publishing"):
+        done = reopen_month(month, by=by or getpass.getuser(), note=why)
     if as_json:
         print_json(done)
         return

@@ -5,17 +5,19 @@ Nothing else in this room prints (ruff holds it): it may be an agency's own word
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +31,7 @@ on_terminal = sys.stdout is not None and sys.stdout.isatty()
 data = Console(highlight=False, soft_wrap=True, width=None if on_terminal else WIDE, markup=False, emoji=False)
 notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
+_ours = logging.getLogger("mizan")
 _log = logging.getLogger("mizan.console")
 
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document on stdout.")
@@ -97,7 +100,7 @@ def print_json(document: Any) -> None:
 
 def note(message: str) -> None:
     """A line for the person at the desk, on stderr; where stderr is lines of JSON, one of these."""
-    if _log.isEnabledFor(logging.INFO):
+    if _says_json():
         _log.info(message)
     else:
         notes.print(Text(printable(message)))
@@ -105,7 +108,7 @@ def note(message: str) -> None:
 
 def failed(message: str, *, hint: str | None, exit_code: int) -> None:
     """How a command ended, on stderr."""
-    if _log.isEnabledFor(logging.INFO):
+    if _says_json():
         _log.error(message, extra={"fields": {"exit_code": exit_code} | ({"hint": hint} if hint else {})})
         return
     note(f"mizan: {message}")
@@ -118,25 +121,71 @@ def log_as(form: str) -> None:
 
     ``text``: warnings, a line each. ``json``: every event a line of JSON, notes included.
     """
-    handler, ours = logging.StreamHandler(), logging.getLogger("mizan")
-    handler.setFormatter(OneObject() if form == "json" else OneLine())
-    ours.setLevel(logging.INFO if form == "json" else logging.WARNING)
-    ours.addHandler(handler)
+    handler: logging.Handler = Notes(logging.WARNING)
+    if form == "json":
+        handler = logging.StreamHandler()
+        handler.setFormatter(OneObject())
+    _ours.setLevel(logging.INFO if form == "json" else logging.WARNING)
+    _ours.addHandler(handler)
 
 
-class OneLine(logging.Formatter):
-    """A log record as one line on stderr."""
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """While this lasts a terminal shows that work goes on: since when, what was told last, how much of it is done.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """What the record says, and who says it."""
-        return printable(f"mizan: {record.getMessage()}")
+    Print nothing on stdout meanwhile. Where stderr is no terminal, or lines of JSON, nothing is shown.
+    """
+    if not notes.is_terminal or _says_json():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), console=notes, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bar:
+        shown, level = Shown(bar, what), _ours.level
+        _ours.addHandler(shown)
+        _ours.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            _ours.setLevel(level)
+            _ours.removeHandler(shown)
+
+
+def _says_json() -> bool:
+    return any(isinstance(handler.formatter, OneObject) for handler in _ours.handlers)
+
+
+class Notes(logging.Handler):
+    """A log record as one line on stderr: what it says, and who says it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, above a bar where there is one."""
+        notes.print(Text(printable(f"mizan: {record.getMessage()}")))
+
+
+class Shown(logging.Handler):
+    """A log record as a bar's words: what was told last, and ``done`` of ``of`` where it says so."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        super().__init__(logging.INFO)
+        self._bar, self._task = bar, bar.add_task(what, total=None)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show it; what warns has a line of its own."""
+        if record.levelno >= logging.WARNING:
+            return
+        told = getattr(record, "fields", {})
+        named = [str(told[name]) for name in ("agency", "month") if name in told]
+        words = printable(" ".join([record.getMessage().partition("\n")[0], *named]))
+        self._bar.update(self._task, description=words, completed=told.get("done"), total=told.get("of"))
 
 
 class OneObject(logging.Formatter):
     """A log record as one line of JSON: time (UTC), level, event, then what ``contracts.logs.tell`` was given."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The same as ``OneLine`` says, and the fields."""
+        """The same as ``Notes`` says, and the fields."""
         said = {
             "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Group
 
-from console.output import JSON_OPTION, Grid, live, note, on_terminal, page, print_json, show_page
+from console.output import JSON_OPTION, Grid, live, note, on_terminal, page, print_json, show_page, working
 from contracts.errors import GateClosed, UsageError
 from contracts.settings import Settings
 
@@ -31,15 +31,22 @@ def run(follow: bool = typer.Option(False, "--follow", help="Go on: land and pub
 
     settings = Settings.load()
     if not follow:
-        note(f"version {steps.run(settings)} is published")
+        note(f"version {_run(settings)} is published")
         return
     while True:
         if steps.waiting(settings).anything:
             try:
-                note(f"version {steps.run(settings)} is published")
+                note(f"version {_run(settings)} is published")
             except GateClosed as closed:
                 note(str(closed))
         time.sleep(FOLLOW_SECONDS)
+
+
+def _run(settings: Settings) -> int:
+    from pipeline import steps
+
+    with working("landing"):
+        return steps.run(settings)
 
 
 def status(

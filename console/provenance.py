@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid, working
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
 
@@ -34,7 +34,8 @@ def explain(
     """A figure's passport: definition, numerator and denominator, inputs down to offsets, batches and files."""
     from provenance.explain import explain as explained
 
-    document = explained(Settings.load(), table, dict(_pair(key) for key in keys or ()), measure)
+    with working("counting again"):
+        document = explained(Settings.load(), table, dict(_pair(key) for key in keys or ()), measure)
     if as_json:
         print_json(document)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.output import JSON_OPTION, note, print_json, say
+from console.output import JSON_OPTION, note, print_json, say, working
 from contracts.errors import GateClosed, UsageError
 from contracts.postgres_target import target_url
 from contracts.settings import Settings
@@ -42,7 +42,8 @@ def gate(context: typer.Context, as_json: bool = JSON_OPTION) -> None:
         return
     from pipeline.steps import judge_batches
 
-    result, report = judge_batches(Settings.load())
+    with working("judging"):
+        result, report = judge_batches(Settings.load())
     if as_json:
         print_json({"agencies": result.agencies, "report": report})
     else:
@@ -90,8 +91,9 @@ def publish(
     settings = Settings.load()
     if to is not None and not target_url(settings.values):
         raise UsageError("no PostgreSQL is configured", hint="set MIZAN_POSTGRES_URL, see docs/bi/postgresql.md")
-    published = publish_marts(settings, rollback=rollback)
-    copied = None if to is None else copy_to_postgres(settings, tier=None if tier is None else tier.value)
+    with working("publishing"):
+        published = publish_marts(settings, rollback=rollback)
+        copied = None if to is None else copy_to_postgres(settings, tier=None if tier is None else tier.value)
     if as_json:
         document: dict[str, Any] = {
             "version": published.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid
+from console.output import JSON_OPTION, Grid, note, print_json, say, show_grid, working
 from contracts.settings import Settings, agency_id
 
 quarantine = typer.Typer(no_args_is_help=True, help="Records that could not be accepted, by reason and agency.")
@@ -100,7 +100,8 @@ def replay_records(
     """Judge open records again with today's contract and catalogue, as long as Kafka retains them."""
     from pipeline.steps import replay_quarantine
 
-    done = replay_quarantine(reason, agency, Settings.load()).document()
+    with working("judging again"):
+        done = replay_quarantine(reason, agency, Settings.load()).document()
     if as_json:
         print_json(done)
         return

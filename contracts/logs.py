@@ -14,7 +14,7 @@ from typing import Any
 # Names of batches, agencies and months, versions and counts. No event, no person and no key is named in a log.
 FIELDS = frozenset(
     {"step", "batch_id", "agency", "month", "verdict", "lake_version", "published_version", "exit_code"}
-    | {"agencies", "batches", "events", "quarantined", "duplicates"}
+    | {"agencies", "batches", "events", "quarantined", "duplicates", "done", "of"}
 )
 
 

@@ -54,13 +54,14 @@ log = logging.getLogger("mizan.landing")
 
 @dataclass
 class Landed:
-    """What one call landed. ``lake_version`` is the version of ``events`` afterwards."""
+    """What one call landed. ``lake_version`` is the version of ``events`` afterwards; ``planned`` counts offsets."""
 
     events: int = 0
     quarantined: int = 0
     duplicates: int = 0
     gaps: int = 0
     lake_version: int = 0
+    planned: int = 0
     batches: list[str] = field(default_factory=list)
     agencies: set[str] = field(default_factory=set)
     security: Counter[str] = field(default_factory=Counter)
@@ -177,6 +178,7 @@ def _pass(
     landed.lake_version = batch.events.version
     if not plan.ranges:
         return
+    landed.planned = landed.offsets + sum(end - start for start, end in plan.ranges.values())
     most = min(bounds.records, settings.land_cap)
     opened = contextlib.closing(unspilling_connection(settings.land_memory_mb))
     with opened as connection, plan.reader(settings.kafka(), most) as reader:
@@ -272,7 +274,6 @@ class _Batch:
         self._reread(offsets)
         connection.execute("DROP TABLE landed_topics")
         decoder.begin_batch()
-        _tell_landed(batch_id, version, agencies, parts.values())
         landed.lake_version = version
         landed.batches.append(batch_id)
         landed.security.update(metrics)
@@ -282,6 +283,7 @@ class _Batch:
             landed.quarantined += part.quarantined
             landed.duplicates += part.duplicates
             landed.gaps += part.gaps
+        _tell_landed(batch_id, agencies, parts.values(), landed)
         failpoint("verify")
 
     def _refuse_other_topics(self, plan: Plan, touched: dict[Partition, int]) -> None:
@@ -354,18 +356,20 @@ class _Batch:
         return parts
 
 
-def _tell_landed(batch_id: str, version: int, agencies: Mapping[str, Any], parts: Iterable[PartitionRange]) -> None:
+def _tell_landed(batch_id: str, agencies: Mapping[str, Any], parts: Iterable[PartitionRange], landed: Landed) -> None:
     listed = list(parts)
     tell(
         log,
         "batch landed",
         step="land",
         batch_id=batch_id,
-        lake_version=version,
+        lake_version=landed.lake_version,
         agencies=len(agencies),
         events=sum(part.rows for part in listed),
         quarantined=sum(part.quarantined for part in listed),
         duplicates=sum(part.duplicates for part in listed),
+        done=landed.offsets,
+        of=landed.planned,
     )
 
 

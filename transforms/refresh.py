@@ -228,8 +228,11 @@ def _bring_up_to_date(connection: Connection, settings: Settings) -> Built:
 
 def compute(connection: Connection, wanted: Sequence[Month]) -> int:
     """Replace the rows of ``wanted`` months and of all periods that hold them; how many periods."""
+    done = 0
     for few in _handfuls(connection, wanted):
         months.refresh_months(connection, few)
+        done += len(few)
+        tell(log, "months computed", step="build", month=few[-1].label, done=done, of=len(wanted))
     periods = months.refresh_pending_periods(connection)
     failpoint("tx.checkpoint")
     connection.execute("CHECKPOINT")

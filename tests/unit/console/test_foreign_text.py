@@ -81,7 +81,8 @@ def test_a_line_of_fields_keeps_its_fields(capsys):
 
 def test_a_log_record_is_one_line(capsys):
     record = logging.makeLogRecord({"msg": "topic %s", "args": (HOSTILE,)})
-    line = output.OneLine().format(record)
+    output.Notes().emit(record)
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mizan: topic ")
     assert harmless(line)
 
