@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -138,10 +138,8 @@ def working(what: str) -> Iterator[None]:
     if not notes.is_terminal or _says_json():
         yield
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=notes, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as bar:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         shown, level = Shown(bar, what), _ours.level
         _ours.addHandler(shown)
         _ours.setLevel(logging.INFO)
@@ -169,7 +167,9 @@ class Shown(logging.Handler):
 
     def __init__(self, bar: Progress, what: str) -> None:
         super().__init__(logging.INFO)
-        self._bar, self._task = bar, bar.add_task(what, total=None)
+        self._bar = bar
+        self._bar.add_task(what, total=None)
+        (self._work,) = bar.tasks
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show it; what warns has a line of its own."""
@@ -177,8 +177,11 @@ class Shown(logging.Handler):
             return
         told = getattr(record, "fields", {})
         named = [str(told[name]) for name in ("agency", "month") if name in told]
+        if "of" in told:
+            named.append(f"{told['done']:,} of {told['of']:,}")
+        self._work.total = told.get("of")
         words = printable(" ".join([record.getMessage().partition("\n")[0], *named]))
-        self._bar.update(self._task, description=words, completed=told.get("done"), total=told.get("of"))
+        self._bar.update(self._work.id, description=words, completed=told.get("done", 0))
 
 
 class OneObject(logging.Formatter):
