@@ -146,10 +146,10 @@ def _print_explained(document: dict[str, Any]) -> None:
             say(f"  expected agencies: {asked}; coverage: {covered}")
             say(f"  as of {passport['as_of']}, lake version {passport['lake_version']}")
     for restated in document["restatements"]:
-        say(
-            f"  restated, vintage {restated['vintage']}: {restated['old_value']} to {restated['new_value']} "
-            f"({restated['reason']})"
+        before, after = (
+            "no number" if restated[name] is None else f"{restated[name]:,g}" for name in ("old_value", "new_value")
         )
+        say(f"  restated, vintage {restated['vintage']}: {before} to {after} ({restated['reason']})")
     for events in document["inputs"]["events"]:
         _print_events(events)
     for name, version in document["inputs"]["catalogue"].items():
