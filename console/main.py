@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -37,6 +38,16 @@ def main() -> None:
     except MizanError as error:
         failed(str(error), hint=error.hint, exit_code=error.exit_code)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if _is_ours(error.name):
+            raise
+        # The agency SDK's install has this command line too, and not what the platform's commands import.
+        failed(
+            f"this command needs the platform: {error.name} is not installed",
+            hint="pip install 'egov-mizan[platform]'",
+            exit_code=UsageError.exit_code,
+        )
+        sys.exit(UsageError.exit_code)
     except BrokenPipeError:
         # The reader of our stdout went away (`mizan … | head`): not an error of ours.
         sys.stderr.close()
@@ -49,6 +60,12 @@ def main() -> None:
     except KeyboardInterrupt:
         note("mizan: stopped")
         sys.exit(130)
+
+
+def _is_ours(module: str | None) -> bool:
+    """Whether a module that is not there belongs to a room of ours: a mistake of ours, then."""
+    room = (module or "").partition(".")[0]
+    return not room or (Path(__file__).resolve().parents[1] / room).is_dir()
 
 
 def _form_of_log() -> str:

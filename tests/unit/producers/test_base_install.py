@@ -61,6 +61,14 @@ def test_check_and_simulate_to_files_run_without_the_platform(tmp_path: Path) ->
     assert "0 refused" in done.stderr
 
 
+def test_a_command_of_the_platform_says_what_it_needs(tmp_path: Path) -> None:
+    run = "sys.argv = ['mizan', *sys.argv[1:]]\nfrom console.main import main\nmain()\n"
+    done = without_platform(run, "rejects", "--agency", "tax")
+    assert done.returncode == 2
+    assert "this command needs the platform" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_importing_the_sdk_opens_no_kafka_client() -> None:
     done = without_platform("import producers\nassert 'kafka' not in sys.modules\n")
     assert done.returncode == 0, done.stderr
