@@ -10,8 +10,6 @@ aside; of the others one bad record ends the program. ``parts`` says what each d
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from benchmarks.landing import TOPIC, FilledTopic, filled_topic
-from benchmarks.peers.environment import HERE, python_of
+from benchmarks.peers.environment import HERE, told_by
 from benchmarks.rows import keep, measured
 
 
@@ -70,11 +68,7 @@ def main() -> None:
 def _ask(peer: Peer, topic: FilledTopic, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="mizan_peer_") as folder:
         script = HERE / "landing" / f"{peer.script}.py"
-        call = [str(python_of(peer.environment)), str(script), topic.bootstrap, TOPIC, str(count), folder]
-        done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{peer.name} ended with {done.returncode}")
-        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        row = told_by(peer.environment, script, topic.bootstrap, TOPIC, str(count), folder)
         files = [path for path in Path(folder).rglob("*.parquet") if not OWN & set(path.parts)]
         rows = sum(pq.read_metadata(path).num_rows for path in files)
     if peer.parts != "reads" and rows != count:

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.peers.environment import HERE, python_of
+from benchmarks.peers.environment import HERE, told_by
 from benchmarks.rows import keep
 
 
@@ -88,12 +88,7 @@ def _flat(home: Path) -> Path:
 
 
 def _ask(peer: Peer, folder: Path) -> dict[str, Any]:
-    script = HERE / "month" / f"{peer.script}.py"
-    done = subprocess.run(
-        [str(python_of(peer.environment)), str(script), str(folder)], check=True, stdout=subprocess.PIPE, text=True
-    )
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
+    return told_by(peer.environment, HERE / "month" / f"{peer.script}.py", str(folder))
 
 
 def _row(name: str, told: dict[str, Any], events: int, limit: float | None) -> dict[str, Any]:

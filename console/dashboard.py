@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
+from console.gateway import LOOPBACK
 from console.output import note
 from contracts.errors import UsageError
 from contracts.settings import Settings
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def register(app: typer.Typer) -> None:

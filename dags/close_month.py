@@ -11,6 +11,7 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, task
 
 from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, MONTH, OWNER, RETRIES, START, published
+from scheduler.refusals import no_retry_when_wrong
 
 
 @dag(
@@ -45,16 +46,11 @@ def close_month() -> None:
 
     @task(pool=BUILD_POOL, outlets=[published], execution_timeout=BUILD_TIMEOUT)
     def close(params: dict[str, str] | None = None) -> int:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from contracts.errors import UsageError
         from pipeline.months import close_month as close_now
 
         assert params is not None
-        try:
+        with no_retry_when_wrong():
             done = close_now(params["month"], by=params["by"], note=params["note"])
-        except UsageError as refused:  # trying again changes nothing
-            raise AirflowFailException(str(refused)) from refused
         return int(done["version"])
 
     close()

@@ -12,6 +12,7 @@ from airflow.sdk import Param, dag, task
 
 from contracts.settings import AGENCY_ID
 from scheduler.assets import OWNER, RETRIES, SHORT_TIMEOUT, START, lake_events
+from scheduler.refusals import no_retry_when_wrong
 
 
 @dag(
@@ -52,16 +53,11 @@ def release_batch() -> None:
 
     @task(outlets=[lake_events], execution_timeout=SHORT_TIMEOUT)
     def release(params: dict[str, str] | None = None) -> None:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from contracts.errors import UsageError
         from pipeline.steps import release_batch as release_now
 
         assert params is not None
-        try:
+        with no_retry_when_wrong():
             release_now(params["batch"], params["agency"], by=params["by"], reason=params["reason"])
-        except UsageError as refused:  # trying again changes nothing
-            raise AirflowFailException(str(refused)) from refused
 
     release()
 

@@ -40,14 +40,16 @@ def is_refused(login: KafkaLogin, seconds: float) -> bool:
         return False
     deadline = time.monotonic() + seconds
     for host, port in addresses(login):
-        with contextlib.suppress(OSError), _connection(login, host, port, deadline) as connection:
+        seconds_left = max(0.1, deadline - time.monotonic())
+        with contextlib.suppress(OSError), connected(login, host, port, seconds_left) as connection:
             return _authenticate(connection, login, host)
     return False
 
 
 @contextlib.contextmanager
-def _connection(login: KafkaLogin, host: str, port: int, deadline: float) -> Iterator[socket.socket]:
-    with socket.create_connection((host, port), max(0.1, deadline - time.monotonic())) as plain:
+def connected(login: KafkaLogin, host: str, port: int, seconds: float) -> Iterator[socket.socket]:
+    """A connection to one address, under TLS where the login asks for it. OSError where there is none."""
+    with socket.create_connection((host, port), seconds) as plain:
         if not login.security_protocol.endswith("SSL"):
             yield plain
             return

@@ -24,7 +24,7 @@ from kafka.partitioner import StickyPartitioner
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import KafkaLogin
 from contracts.topics import topic_of
-from producers.login_answer import addresses, is_refused
+from producers.login_answer import addresses, connected, is_refused
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
@@ -166,13 +166,9 @@ def _check_certificate(login: KafkaLogin) -> None:
     """Raise TryAgain where no certificate shown to us can be trusted: the client would call that a timeout."""
     if not login.security_protocol.endswith("SSL"):
         return
-    context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
     for host, port in addresses(login):
         try:
-            with (
-                socket.create_connection((host, port), _FIRST_TRY_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=host),
-            ):
+            with connected(login, host, port, _FIRST_TRY_SECONDS):
                 return
         except ssl.SSLCertVerificationError as error:
             trouble = error.verify_message
