@@ -22,6 +22,9 @@ from contracts.settings import Settings
 from warehouse.connection import memory_connection, view_files
 from warehouse.lake import Lake
 
+# Any partition, as librdkafka picks it (RD_KAFKA_PARTITION_UA).
+ANY = -1
+
 
 class Stage:
     """One home: keys, an empty lake, the shared broker's address, and leave to fault."""
@@ -56,16 +59,20 @@ class Stage:
     def producer(self, **more: Any) -> Producer:
         return Producer({**self.settings.kafka_admin().for_librdkafka(), "linger.ms": 5, "log_level": 0, **more})
 
-    def send(self, agency: str, values: Iterable[Any], **more: Any) -> None:
-        """Produce values (bytes, None, or (value, headers)) and wait for every acknowledgement."""
+    def send(self, agency: str, values: Iterable[Any], partitions: int | None = None, **more: Any) -> None:
+        """Produce values (bytes, None, or (value, headers)) and wait for every acknowledgement.
+
+        With ``partitions`` they go to that many partitions in turn; else where librdkafka likes, which may be one.
+        """
         producer = self.producer(**more)
         failed: list[Any] = []
-        for value in values:
+        for number, value in enumerate(values):
             body, headers = value if isinstance(value, tuple) else (value, None)
             producer.produce(
                 topic(agency),
                 body,
                 headers=headers,
+                partition=ANY if partitions is None else number % partitions,
                 on_delivery=lambda error, _: failed.append(error),
             )
         assert producer.flush(30) == 0

@@ -52,11 +52,11 @@ def proved(stage: Stage, lives: int) -> None:
 def test_a_topic_made_anew_is_let_go_of_by_name_and_landed_from_its_start(stage: Stage):
     agency = stage.agency(partitions=2)
     seen = {i: visit(agency, f"e-{i}") for i in range(8)}
-    stage.send(agency, [*seen.values(), b"{"])
+    stage.send(agency, [*seen.values(), b"{"], partitions=2)
     land(stage.settings)
     make_anew(stage, agency, partitions=3)
     # Two come again, byte for byte; their offsets in the new topic are below those that landed.
-    stage.send(agency, [seen[0], seen[1], visit(agency, "new-1"), visit(agency, "new-2"), b"["])
+    stage.send(agency, [seen[0], seen[1], visit(agency, "new-1"), visit(agency, "new-2"), b"["], partitions=3)
     assert halts(stage, agency) == {"PARTITION_OFFSET_CHANGED"}
     assert not verify(stage.settings).ok
     code, _, err = stage.run("accept-loss", f"{topic(agency)}/0", *WHO)
@@ -120,7 +120,7 @@ def test_verdicts_of_a_landing_that_died_keep_their_offsets_when_the_topic_is_ma
 @pytest.mark.parametrize("failpoint", ["quarantine.post_commit", "events.post_commit"])
 def test_a_closing_killed_between_its_commits_is_finished_by_the_same_command(stage: Stage, failpoint: str):
     agency = stage.agency(partitions=2)
-    stage.send(agency, [visit(agency, f"e-{i}") for i in range(4)])
+    stage.send(agency, [visit(agency, f"e-{i}") for i in range(4)], partitions=2)
     land(stage.settings)
     make_anew(stage, agency, partitions=2)
     stage.send(agency, [visit(agency, "new")])
