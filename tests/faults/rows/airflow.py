@@ -32,7 +32,8 @@ bag = DagBag(sys.argv[1])
 said = {"seconds": time.process_time() - begun, "reached": reached, "errors": bag.import_errors, "dags": len(bag.dags)}
 print("@@" + json.dumps(said))
 """
-# How Airflow ends a task at its execution_timeout: an exception raised wherever the task happens to be.
+# How Airflow ends a task at its execution_timeout: an exception raised wherever the task happens to be. DuckDB, where
+# the task is in one of its statements, tells it as an error of its own; Airflow fails the task for either.
 TIMED = """
 import sys
 from airflow.sdk.exceptions import AirflowTaskTimeout
@@ -43,6 +44,8 @@ try:
         land_events()
 except AirflowTaskTimeout:
     sys.exit(9)
+except RuntimeError as error:
+    sys.exit(9 if str(error) == "Query interrupted" else 1)
 """
 STOPS = ("plan", "read", "decode", "quarantine.file", "quarantine.post_commit", "events.file", "events.pre_commit",
          "events.post_commit", "mirror")  # fmt: skip
