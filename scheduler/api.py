@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import secrets
 import time
 from contextlib import AbstractContextManager
 from typing import Any
@@ -38,16 +40,22 @@ class Airflow(AbstractContextManager["Airflow"]):
 
         A server that is too busy to answer a question is asked again; an order is given once.
         """
+        return self._said(method, path, self._answer(method, path, may_repeat=method == "GET", **request))
+
+    def _answer(self, method: str, path: str, *, may_repeat: bool, **request: Any) -> httpx.Response:
         for patience in (True, True, False):
             try:
                 answer = self._client.request(method, path, **request)
             except httpx.TransportError as error:
-                if method != "GET" or not patience:
+                if not (may_repeat and patience):
                     raise MizanError(f"Airflow does not answer {method} {path}: {error}") from error
                 continue
-            if not (answer.is_server_error and method == "GET" and patience):
+            if not (answer.is_server_error and may_repeat and patience):
                 break
             time.sleep(1.0)
+        return answer
+
+    def _said(self, method: str, path: str, answer: httpx.Response) -> Any:
         if answer.is_error:
             raise MizanError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json() if answer.content else None
@@ -87,9 +95,14 @@ class Airflow(AbstractContextManager["Airflow"]):
             time.sleep(0.3)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run; its id."""
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
-        return str(run["dag_run_id"])
+        """Start a run; its id. It is made here, so that an order whose answer did not come can be given again."""
+        run_id = f"manual__{dt.datetime.now(dt.UTC).isoformat()}_{secrets.token_hex(4)}"
+        order = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
+        path = f"/dags/{dag_id}/dagRuns"
+        answer = self._answer("POST", path, may_repeat=True, json=order)
+        if answer.status_code != httpx.codes.CONFLICT:  # the first order was heard
+            self._said("POST", path, answer)
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The newest runs of a DAG, newest first."""
