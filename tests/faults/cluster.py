@@ -136,7 +136,7 @@ class Cluster:
         """Start a node that is down; with ``wait`` come back when it takes logins."""
         assert node.running is None
         write_secret(node.folder / "server.properties", self._properties(node, node.data))
-        arguments = [HEAP, "-XX:+ExitOnOutOfMemoryError", *self._java(node), "kafka.Kafka"]
+        arguments = [HEAP, "-XX:+ExitOnOutOfMemoryError", QUICK_START, *self._java(node), "kafka.Kafka"]
         node.running = process.start(
             node.folder, [*arguments, str(node.folder / "server.properties")], node.folder / "console.log"
         )
