@@ -73,7 +73,8 @@ def _as_published(settings: Settings) -> dict[str, float]:
         start = time.process_time()
         decided = withhold(connection, tables, settings, before="before")
         spent = time.process_time() - start
-        figures = {f"published_{name}": value for name, value in loss(connection, decided, decided.shown).items()}
+        counted = loss(connection, decided, decided.shown, settings.calendar)
+        figures = {f"published_{name}": value for name, value in counted.items()}
     told = [
         attack(sums, decided.cells.numbers, decided.shown, decided.need, most=20).exposed for sums in decided.cells.sums
     ]

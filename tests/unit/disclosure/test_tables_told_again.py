@@ -8,12 +8,12 @@ import os
 import numpy as np
 import pytest
 from random_tables import K, random_problem, side_by_side
-from scipy.sparse import block_array, csr_array
+from scipy.sparse import block_array, csr_array, hstack
 
 from disclosure.attack import attack
 from disclosure.complement import complement
 from disclosure.moves import told_moves
-from disclosure.sums import Sums
+from disclosure.sums import Sums, of_table
 
 TABLES = int(os.environ.get("DISCLOSURE_TABLES", "120"))
 SHAPES = ((3, 3), (2, 4), (3, 4))
@@ -86,3 +86,17 @@ def test_each_rule_is_needed(told_twice, defence, betrayed):
     else:
         second = first & ((moves == 0) | (moves >= K))
     assert betrayed in both(problem, first, second, moves)
+
+
+def test_a_quantity_of_which_nothing_moved_is_asked_of_no_movement_though_another_fell():
+    draws = np.random.default_rng(1)
+    for _ in range(60):
+        size = int(draws.integers(3, 9))
+        table = of_table(np.arange(size * size).reshape(size, size))
+        leaves = table.members.shape[0]
+        ties = np.where(draws.random((leaves, 3)) < 0.2, draws.choice([-1.0, 1.0], (leaves, 3)), 0)
+        another = csr_array((leaves, 1))  # a number of some other quantity: no leaf of this one is in it
+        sums = Sums(csr_array(hstack([table.members, another])), csr_array(ties))
+        known = np.append(draws.random(size * size) < draws.choice([0.1, 0.3, 0.6, 0.9]), True)
+        moves = np.append(np.zeros(size * size), -5.0 * K)
+        assert told_moves(sums, moves, known, float(K)) == []

@@ -113,7 +113,11 @@ def test_a_version_says_how_much_it_withholds(settings, agencies, look):
     tell(agencies, tax=(60, 40), post=(35, 30), roads=(3, 2))
     publish.publish(settings)
     said = dict(look("SELECT key, value FROM marts._meta WHERE starts_with(key, 'disclosure.')", "public"))
-    counts = [int(said[f"disclosure.{name}"]) for name in ("numbers", "told", "small", "moved", "beside")]
+    kinds = ("numbers", "told", "small", "second_calendar", "moved", "beside")
+    counts = [int(said[f"disclosure.{name}"]) for name in kinds]
     assert counts[0] == sum(counts[1:])
-    assert counts[4] > 0
+    assert counts[5] > 0
     assert np.isclose(int(said["disclosure.numbers_withheld_percent"]), 100 * (1 - counts[1] / counts[0]), atol=1)
+    large = counts[1] + counts[4] + counts[5]  # of one calendar alone: the planted build has no other
+    assert counts[3] == 0
+    assert np.isclose(int(said["disclosure.large_withheld_percent"]), 100 * (1 - counts[1] / large), atol=1)
