@@ -63,7 +63,11 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     known = np.flatnonzero(shown & used)
     # What belongs to a shown zero is zero.
     empty = members[:, known[numbers[known] == 0]].sum(axis=1) > 0
-    alive = np.flatnonzero(~np.asarray(empty).reshape(-1))
+    # And what no row stands for on the other way to add up: in a month without any agency's row nobody did anything.
+    signs = sums.ties.tocsc()
+    plus, minus = (np.asarray((sign * signs > 0).sum(axis=0)).reshape(-1) for sign in (1, -1))
+    nobody = abs(signs[:, np.flatnonzero((plus == 0) | (minus == 0))]).sum(axis=1) > 0
+    alive = np.flatnonzero(~(np.asarray(empty).reshape(-1) | np.asarray(nobody).reshape(-1)))
     known = known[numbers[known] > 0]
     told = csr_array(members[:, known].tocsr()[alive])
     ties = csr_array(sums.ties[alive])
@@ -96,17 +100,23 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     return Groups(csr_array(bound[kept]), ends, source, touched, inside, pattern)
 
 
-def twins(parts: Sequence[Sums], cells: int) -> list[Places]:
-    """For each cell all cells of the very same leaves, itself included: one number under several names."""
+def looks(parts: Sequence[Sums], cells: int) -> Places:
+    """A word for each cell: cells of the very same leaves, one number under several names, have the same."""
     draws = np.random.default_rng(13)
-    looks = np.zeros(cells, dtype=np.int64)
+    words = np.zeros(cells, dtype=np.int64)
     with np.errstate(over="ignore"):
         for part in parts:
-            looks += _hashed(csr_array(part.members.T), draws.integers(1, _WORD, part.members.shape[0]))
-    alone = looks == 0
-    looks[alone] = -1 - np.arange(alone.sum())
-    order = np.argsort(looks, kind="stable")
-    ends = np.flatnonzero(np.diff(looks[order])) + 1
+            words += _hashed(csr_array(part.members.T), draws.integers(1, _WORD, part.members.shape[0]))
+    alone = words == 0
+    words[alone] = -1 - np.arange(alone.sum())
+    return words
+
+
+def twins(parts: Sequence[Sums], cells: int) -> list[Places]:
+    """For each cell all cells of the very same leaves, itself included."""
+    words = looks(parts, cells)
+    order = np.argsort(words, kind="stable")
+    ends = np.flatnonzero(np.diff(words[order])) + 1
     found: list[Places] = [order[:0]] * cells
     for same in np.split(order, ends):
         for cell in same.tolist():

@@ -253,27 +253,35 @@ def find_restatements(connection: Connection, tables: Sequence[MetricTable], *, 
     )
 
 
-def write_restatements(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:
-    """Make ``restatements``: those of the snapshot before, and this version's, with the values this tier may show."""
+def write_restatements(
+    connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str, earlier: str
+) -> None:
+    """Make ``restatements``: those of the snapshot ``earlier``, and this version's, with what this tier may show.
+
+    Where ``earlier`` is not the snapshot ``before``, that one is withdrawn: its numbers are not told again.
+    """
     columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in RESTATEMENT_COLUMNS.items())
     typed = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
     connection.execute(f"CREATE TABLE {target}.marts.restatements ({typed})")
-    existing = tables_of(connection, before)
-    if "restatements" in existing:
-        connection.execute(f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {before}.marts.restatements")  # noqa: S608
+    if "restatements" in tables_of(connection, earlier):
+        old_rows = f"SELECT {columns} FROM {earlier}.marts.restatements"  # noqa: S608
+        connection.execute(f"INSERT INTO {target}.marts.restatements {old_rows}")
     changed = set(connection.execute("SELECT DISTINCT table_name, measure FROM restated_now").fetchall())
     for table in tables:
         keys = " AND ".join(
             f"{{side}}.{quoted(key)}::VARCHAR = cell.keys[{place}]" for place, key in enumerate(table.keys, 1)
         )
         for measure in (name for name in table.measures if (table.name, name) in changed):
+            old = f"old.{quoted(measure)}::DOUBLE, old.{measure}_status"
+            if earlier != before:
+                old = f"NULL, if(old.{measure}_status = 'value', 'suppressed', old.{measure}_status)"
             # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
             connection.execute(
                 f"""
                 INSERT INTO {target}.marts.restatements
                 SELECT
                     cell.table_name, cell.key, cell.vintage,
-                    old.{quoted(measure)}::DOUBLE, old.{measure}_status,
+                    {old},
                     new.{quoted(measure)}::DOUBLE, new.{measure}_status,
                     cell.reason, cell.published_version
                 FROM restated_now AS cell
