@@ -47,10 +47,9 @@ class Blocks:
         ``told``: the numbers that readers know of the version before, NaN where none.
         """
         cells = self._cells
-        need = np.where(cells.can_hide, self._k, 0.0)
         small = small | self._untold
         self._fixed = fixed & ~small
-        self._blocks = LineBlocks(Table(self._lines, cells.numbers, need, small, self._fixed, self._same, told))
+        self._blocks = LineBlocks(Table(self._lines, cells.numbers, cells.need, small, self._fixed, self._same, told))
         return self.without(small)
 
     def without(self, withheld: Flags) -> Flags:

@@ -20,6 +20,7 @@ from disclosure.relations import Flags, Numbers, Places, Writer
 from disclosure.sums import Sums
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, quoted
+from warehouse.public_dominance import dominated
 from warehouse.public_tier import too_few
 from warehouse.public_time import write_times
 
@@ -85,13 +86,15 @@ def flagged(connection: Connection, tables: Sequence[MetricTable], k: int) -> di
 class Cells:
     """The published numbers of the world, by their place in ``public_cells``, and the leaves that they are sums of.
 
-    ``shown``: whether each would be shown if nothing were withheld beside what is small; ``can_hide``: False for a zero
-    that the catalogue gives away.
+    ``shown``: whether each would be shown if nothing were withheld beside what is small, or mostly one person's;
+    ``can_hide``: False for a zero that the catalogue gives away; ``need``: how far apart what is known of each must
+    stay where it is withheld.
     """
 
     numbers: Numbers
     shown: Flags
     can_hide: Flags
+    need: Numbers
     sums: tuple[Sums, ...]
 
 
@@ -107,16 +110,19 @@ def cells_of(connection: Connection, tables: Sequence[MetricTable], hidden: Mapp
     ).fetchnumpy()
     numbers = np.asarray(columns["number"], dtype=np.float64)
     shown, can_hide = (np.asarray(columns[name], dtype=bool) for name in ("shown", "can_hide"))
+    wide = dominated(connection, k)
+    need = np.where(can_hide, np.maximum(wide, float(k)), 0.0)
     # Here, because sums of leaves are made of this module's cells.
     from warehouse.public_sums import sums_of
 
-    return Cells(numbers, shown, can_hide, sums_of(connection, measures(tables), len(numbers)))
+    sums = sums_of(connection, measures(tables), len(numbers))
+    return Cells(numbers, shown & ~(can_hide & (wide > 0)), can_hide, need, sums)
 
 
 def problem(connection: Connection, tables: Sequence[MetricTable], hidden: Mapping[str, str], k: int) -> Problem:
     """The same as a problem of disclosure with all relations, for who searches number by number (see complement.py)."""
     cells = cells_of(connection, tables, hidden, k)
-    writer = Writer(cells.numbers, np.full(len(cells.numbers), float(k)), least=k)
+    writer = Writer(cells.numbers, np.maximum(cells.need, float(k)), least=k)
     for kind, groups, parts, wholes in _groups(connection, measures(tables)):
         {"wholes": writer.wholes, "unions": writer.unions, "covers": writer.covers}[kind](groups, parts, wholes)
     write_times(connection, writer, k)
@@ -147,7 +153,8 @@ def _list_cells(connection: Connection, listed: Sequence[Measure], hidden: Mappi
         "SELECT NULL::VARCHAR AS table_name, NULL::VARCHAR AS measure, NULL::BIGINT AS row_id, NULL::VARCHAR AS "
         "quantity, NULL::VARCHAR AS kind, NULL::VARCHAR AS stock_of, NULL::VARCHAR AS calendar, NULL::DATE AS "
         "starts_on, NULL::DATE AS ends_before, NULL::VARCHAR AS scope, NULL::VARCHAR AS scope_id, NULL::VARCHAR AS "
-        "channel, NULL::VARCHAR AS item, NULL::BIGINT AS number, NULL::BOOLEAN AS shown, NULL::BOOLEAN AS can_hide "
+        "channel, NULL::VARCHAR AS item, NULL::BIGINT AS number, NULL::BIGINT AS persons, NULL::BOOLEAN AS shown, "
+        "NULL::BOOLEAN AS can_hide "
         "WHERE false"
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE placed AS {selects or none}")
@@ -157,7 +164,7 @@ def _list_cells(connection: Connection, listed: Sequence[Measure], hidden: Mappi
         SELECT row_number() OVER (ORDER BY {_SAME}, number) - 1 AS cell, *
         FROM (
             SELECT
-                {_SAME}, number, any_value(kind) AS kind, any_value(stock_of) AS stock_of,
+                {_SAME}, number, any_value(kind) AS kind, any_value(stock_of) AS stock_of, min(persons) AS persons,
                 bool_and(shown) AS shown, bool_and(can_hide) AS can_hide
             FROM placed GROUP BY ALL
         )
@@ -208,6 +215,7 @@ def _placed(measure: Measure, hidden: str, k: int) -> str:
             '{measure.quantity}' AS quantity, '{kind}' AS kind, '{stock_of or ""}' AS stock_of,
             {calendar} AS calendar, {starts} AS starts_on, {ends} AS ends_before, {scope} AS scope,
             {scope_id} AS scope_id, {channel} AS channel, {item} AS item, round({number})::BIGINT AS number,
+            own.{measure.name}_keys AS persons,
             NOT (flags.{name} OR (round({number}) > 0 AND round({number}) < {int(k)})) AS shown,
             NOT {foreign} AS can_hide
         FROM shaped_{table.name} AS own INNER JOIN {hidden} AS flags ON flags.row_id = own.rowid {join}

@@ -61,8 +61,7 @@ def _shown(connection: Connection, tables: Sequence[MetricTable], relations: Map
 
 def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
     """Numbers that readers may not be told beside what they were told before."""
-    cells, past = withheld.cells, withheld.past
-    k = float(withheld.need.max(initial=0.0))
+    cells, past, k = withheld.cells, withheld.past, withheld.k
     known = shown & ~np.isnan(past.told)
     moves = np.where(known, cells.numbers - np.nan_to_num(past.told), 0.0)
     for cell in np.flatnonzero(known & (moves != 0) & (np.abs(moves) < k)).tolist():

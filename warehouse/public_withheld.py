@@ -31,12 +31,14 @@ _FEW = 4  # patterns that are judged one by one; more of them are mended without
 class Withheld:
     """The cells and what is shown of them, and what readers were told before.
 
+    ``k``: the threshold; ``need``: how wide what is known of each must stay where it is withheld.
     ``small``: withheld for its own sake; ``fixed``: told before and not moved since: telling it again says nothing.
     ``is_proved``: the attacker was asked about all that is ``shown`` and found nothing; ``exposed``: what could not
     be helped, because it follows from ``fixed`` numbers alone.
     """
 
     cells: Cells
+    k: float
     need: Numbers
     past: History
     small: Flags
@@ -75,7 +77,7 @@ class _Decision:
         self.small = ~cells.shown | (cells.can_hide & withheld)
         self.fixed = (self.moved == 0) & ~self.small
         # A longer time that is not told for its months' sake is no secret by itself.
-        self.need = np.where(cells.can_hide & ~(past.late & ~self.small), self.k, 0.0)
+        self.need = np.where(past.late & ~self.small, 0.0, cells.need)
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
@@ -107,7 +109,7 @@ class _Decision:
         shown |= late & settled & self.blocks.given_by_months(shown)
         is_proved = not waiting and not exposed
         return Withheld(
-            *(self.cells, self.need, self.past, self.small, self.fixed, shown, is_proved, exposed),
+            *(self.cells, self.k, self.need, self.past, self.small, self.fixed, shown, is_proved, exposed),
             rounds,
             self.programs,
         )

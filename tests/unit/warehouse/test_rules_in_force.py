@@ -50,7 +50,7 @@ def test_the_rules_in_force_leave_nothing_to_infer_and_their_loss_is_bounded():
     for seed in range(TABLES):
         problem = random_problem(seed, SHAPE)
         count = len(problem.numbers)
-        cells = Cells(problem.numbers, problem.shown, problem.can_hide, problem.sums)
+        cells = Cells(problem.numbers, problem.shown, problem.can_hide, problem.need, problem.sums)
         no = np.zeros(count, dtype=bool)
         past = History(np.full(count, np.nan), no, no, no, 0)
         made = _Decision(cells, RulesOfATable(problem), past, K).made()
