@@ -63,7 +63,9 @@ class Blocks:
     def __init__(self, table: Table) -> None:
         lines = table.lines
         self.table = table
-        names, first, group = np.unique(_named(table), return_index=True, return_inverse=True)
+        names, first, group = np.unique(
+            one_number(lines, table.numbers, table.same), return_index=True, return_inverse=True
+        )
         self.group = group
         self.is_shown = np.ones(len(names), dtype=bool)
         np.logical_and.at(self.is_shown, group, ~table.small)
@@ -186,16 +188,15 @@ class Blocks:
         return gone
 
 
-def _named(table: Table) -> Places:
+def one_number(lines: Lines, numbers: Numbers, same: Places) -> Places:
     """One name for cells that are one number: those of the same leaves, and an only part that is its whole."""
-    lines = table.lines
     only = np.flatnonzero(np.diff(lines.starts) == 1)
     wholes, parts = lines.wholes[only], lines.parts[lines.starts[only]]
-    equal = (table.numbers[wholes] == table.numbers[parts]) & (table.numbers[wholes] > 0)
+    equal = (numbers[wholes] == numbers[parts]) & (numbers[wholes] > 0)
     wholes, parts = wholes[equal], parts[equal]
-    size = len(table.numbers)
-    _, first = np.unique(table.same, return_index=True)
-    named = np.concatenate([np.arange(size), wholes]), np.concatenate([first[_ranks(table.same)], parts])
+    size = len(numbers)
+    _, first = np.unique(same, return_index=True)
+    named = np.concatenate([np.arange(size), wholes]), np.concatenate([first[_ranks(same)], parts])
     links = csr_array((np.ones(len(named[0])), named), shape=(size, size))
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 

@@ -19,27 +19,32 @@ _TABLE = "history.numbers_told"
 _PLACE = "quantity, calendar, starts_on, ends_before, scope, scope_id, channel, item"
 _COLUMNS = (
     "quantity VARCHAR, calendar VARCHAR, starts_on DATE, ends_before DATE, scope VARCHAR, scope_id VARCHAR, "
-    "channel VARCHAR, item VARCHAR, number BIGINT, min_cell INTEGER"
+    "channel VARCHAR, item VARCHAR, number BIGINT, min_cell INTEGER, while_open BOOLEAN"
 )
 _SAME = " AND ".join(f"told.{name} IS NOT DISTINCT FROM cells.{name}" for name in _PLACE.split(", "))
-# The nation's numbers of all channels: one total a time, the only ones that are told of months that are still open.
-_IS_WIDE = "scope = 'national' AND channel = 'all' AND item = 'all'"
+# A time with a month in it that is still open: more of it is to come, and to be told.
+_IS_OPEN = """
+    EXISTS (
+        SELECT 1 FROM time_tellings AS months
+        WHERE months.is_month AND months.state = 'open' AND months.calendar = public_cells.calendar
+            AND months.starts_on < public_cells.ends_before AND months.ends_before > public_cells.starts_on
+    )
+"""
 
 
 @dataclass(frozen=True)
 class History:
     """What earlier versions say of today's cells.
 
-    ``told``: the number told last, NaN where none was. ``frozen``: never told, while others of the very time were.
-    ``late``: never told, and overlaps told times of which a number has moved since: beside them it would say by how
-    much. ``is_open``: of a time that is still open, and not a total of the nation. ``least``: the least k under which
-    any number was told; 0 where none was.
+    ``told``: the number told last, NaN where none was. ``frozen``: never told, while others of the very time were, when
+    none of its months was open any more.
+    ``late``: never told, and overlaps other told times of which a number has moved since: beside them it would say by
+    how much. ``least``: the least k under which any number was told; 0 where none was.
     """
 
     told: Numbers
     frozen: Flags
     late: Flags
-    is_open: Flags
     least: int
 
 
@@ -60,17 +65,15 @@ def history(connection: Connection, *, before: str) -> History:
         late[_cells(connection, _LATE)] = True
         late &= np.isnan(told) & ~frozen
         frozen &= np.isnan(told)
-    is_open = np.zeros(size, dtype=bool)
-    is_open[_cells(connection, _OPEN)] = True
-    return History(told, frozen, late, is_open, least)
+    return History(told, frozen, late, least)
 
 
-_FROZEN = f"""
+_FROZEN = """
     SELECT cells.cell FROM public_cells AS cells
     SEMI JOIN (
-        SELECT quantity, starts_on, ends_before FROM told_before WHERE starts_on IS NOT NULL AND NOT ({_IS_WIDE})
+        SELECT quantity, starts_on, ends_before FROM told_before WHERE starts_on IS NOT NULL AND NOT while_open
     ) AS times USING (quantity, starts_on, ends_before)
-"""  # noqa: S608 our own words
+"""
 _LATE = f"""
     WITH moved AS (
         SELECT DISTINCT told.quantity, told.starts_on, told.ends_before
@@ -80,14 +83,8 @@ _LATE = f"""
     SELECT DISTINCT cells.cell FROM public_cells AS cells
     INNER JOIN moved ON moved.quantity = cells.quantity
         AND moved.starts_on < cells.ends_before AND moved.ends_before > cells.starts_on
+        AND NOT (moved.starts_on = cells.starts_on AND moved.ends_before = cells.ends_before)
     WHERE cells.kind <> 'true'
-"""  # noqa: S608 our own words
-_OPEN = f"""
-    SELECT DISTINCT cells.cell FROM public_cells AS cells
-    INNER JOIN time_tellings AS months
-        ON months.is_month AND months.state = 'open' AND months.calendar = cells.calendar
-        AND months.starts_on < cells.ends_before AND months.ends_before > cells.starts_on
-    WHERE NOT ({_IS_WIDE})
 """  # noqa: S608 our own words
 
 
@@ -107,7 +104,7 @@ def write_told(connection: Connection, shown: Flags | None, k: int, *, before: s
     if shown is not None:
         connection.register("given_shown", pa.table({"cell": np.flatnonzero(shown)}))
         connection.execute(
-            f"{insert} SELECT {_PLACE}, any_value(number), {int(k)} FROM public_cells "  # noqa: S608 our own words
+            f"{insert} SELECT {_PLACE}, any_value(number), {int(k)}, bool_and({_IS_OPEN}) FROM public_cells "  # noqa: S608 our own
             "SEMI JOIN given_shown AS given ON given.cell = public_cells.cell GROUP BY ALL ORDER BY ALL"
         )
         connection.unregister("given_shown")

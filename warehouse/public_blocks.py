@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disclosure.blocks import TIMES, TIMES_REST, Table
+from disclosure.blocks import TIMES, TIMES_REST, Table, one_number
 from disclosure.blocks import Blocks as LineBlocks
 from disclosure.relations import Flags, Numbers, Places
 from disclosure.stocks import Stocks, shown_stocks
@@ -33,13 +33,10 @@ class Blocks:
         self._of_nation = _numbers(connection, "(scope = 'national')::INTEGER") > 0
         self._stocks = _stocks(connection, calendar)
         other = _numbers(connection, f"(calendar <> '{calendar}')::INTEGER") > 0
-        _, alike = np.unique(self._same, return_inverse=True)
-        told, main = (np.zeros(alike.max(initial=-1) + 1, dtype=bool) for _ in range(2))
-        told[alike[~other | self._of_nation]] = True
-        main[alike[~other]] = True
-        # The same number in the calendar of every scope, or of the nation, is told anyhow.
-        self._untold = ~told[alike] & cells.can_hide
-        self.is_beside = other & ~main[alike] & cells.can_hide
+        # What is one number with one that the calendar of every scope has, or the nation, is told anyhow.
+        name = one_number(self._lines, cells.numbers, self._same)
+        self._untold = cells.can_hide & ~_any_alike(~other | self._of_nation, name)
+        self.is_beside = cells.can_hide & other & ~_any_alike(~other, self._same)
 
     def settle(self, small: Flags, fixed: Flags, told: Numbers) -> Flags:
         """What is shown where ``small`` is withheld anyhow and ``fixed`` was shown before and has not changed.
@@ -100,6 +97,14 @@ def _stocks(connection: Connection, calendar: str) -> Stocks:
         {"calendar": calendar},
     ).fetchnumpy()
     return Stocks(*(np.asarray(found[name], dtype=np.int64) for name in ("series", "flow", "stock")))
+
+
+def _any_alike(flags: Flags, names: Places) -> Flags:
+    """Whether any cell of the same name has the flag."""
+    _, alike = np.unique(names, return_inverse=True)
+    found = np.zeros(alike.max(initial=-1) + 1, dtype=bool)
+    found[alike[flags]] = True
+    return np.asarray(found[alike], dtype=bool)
 
 
 def _numbers(connection: Connection, expression: str) -> Places:

@@ -7,6 +7,7 @@ which a withheld number follows, or which tells what a few people did since the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,11 +24,19 @@ _NAMED = 20  # cells in one message
 _TOLERANCE = 0.01  # in counts
 
 
+@dataclass(frozen=True)
+class Told:
+    """Of the cells: ``anew``, today's number is told; ``on``, an older one still is (see rows_told_on.py)."""
+
+    anew: Flags
+    on: Flags
+
+
 def check_public(
     connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], withheld: Withheld
-) -> Flags:
-    """What ``relations`` show of the cells. Raises GateClosed, naming the cells, where that gives people away."""
-    shown = _shown(connection, tables, relations, len(withheld.need))
+) -> Told:
+    """What ``relations`` tell of the cells. Raises GateClosed, naming the cells, where that gives people away."""
+    shown = _shown(connection, tables, relations, len(withheld.need), "=")
     found = [*_told_again(withheld, shown), *_followed(withheld, shown)]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))
@@ -37,11 +46,13 @@ def check_public(
             f"the public tier is not published: {len(found)} numbers give people away: {'; '.join(lines)}{more}",
             hint="docs/disclosure.md",
         )
-    return shown
+    return Told(shown, _shown(connection, tables, relations, len(withheld.need), "<>") & ~shown)
 
 
-def _shown(connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int) -> Flags:
-    """A cell is shown where any table shows it."""
+def _shown(
+    connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int, compared: str
+) -> Flags:
+    """Cells of which any table shows a number that is today's (``=``) or is not (``<>``)."""
     shown = np.zeros(cells, dtype=bool)
     for one in measures(tables):
         table, name = one.table, quoted(one.name)
@@ -52,7 +63,8 @@ def _shown(connection: Connection, tables: Sequence[MetricTable], relations: Map
             FROM places
             INNER JOIN shaped_{table.name} AS own ON own.rowid = places.row_id
             INNER JOIN {relations[table.name]} AS public ON {keys}
-            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}' AND public.{name} IS NOT NULL
+            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}'
+                AND public.{name} {compared} own.{name}
             """  # noqa: S608 names of the build's tables
         ).fetchnumpy()
         shown[np.asarray(found["cell"], dtype=np.int64)] = True
@@ -66,8 +78,8 @@ def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
     moves = np.where(known, cells.numbers - np.nan_to_num(past.told), 0.0)
     for cell in np.flatnonzero(known & (moves != 0) & (np.abs(moves) < k)).tolist():
         yield cell, f"moved by fewer than {k:.0f} since it was told"
-    for cell in np.flatnonzero(shown & cells.can_hide & (past.frozen | past.is_open)).tolist():
-        yield cell, "was withheld while others of its time were told" if past.frozen[cell] else "is of an open month"
+    for cell in np.flatnonzero(shown & cells.can_hide & past.frozen).tolist():
+        yield cell, "was withheld while others of its time were told"
     for sums in cells.sums:
         for one in told_moves(sums, moves, known, k):
             yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since it was told, as others say"

@@ -8,16 +8,19 @@ from contracts.errors import GateClosed
 from contracts.settings import Settings
 from disclosure.relations import Flags, Numbers
 from warehouse.connection import Connection
+from warehouse.public_gate import Told
 from warehouse.public_withheld import Withheld
 from warehouse.restated import tables_of
 
 _KEY = "disclosure."
-_COUNTS = ("numbers", "told", "small", "second_calendar", "moved", "beside", "public_already")
+_COUNTS = ("numbers", "told", "told_on", "small", "second_calendar", "moved", "beside", "public_already")
 _FINE = 100  # a share in whole per cents says of whom it is, to a hundredth of them all
 
 
-def loss(connection: Connection, withheld: Withheld, shown: Flags, calendar: str) -> dict[str, float]:
-    """Counts of numbers: all, told, and withheld: as small, in the second calendar, for having moved, beside others.
+def loss(connection: Connection, withheld: Withheld, told: Told, calendar: str) -> dict[str, float]:
+    """Counts of numbers: all, told (anew, and on as they were), and withheld, for each reason.
+
+    The reasons: small (or mostly one person's), in the second calendar, moved by a few, beside others.
 
     ``calendar`` is the home's; numbers that only the other one has are told again there, cut at other days.
     ``public_already``: withheld ones that follow from numbers that were told before: nothing can be done for them.
@@ -30,20 +33,22 @@ def loss(connection: Connection, withheld: Withheld, shown: Flags, calendar: str
         {"calendar": calendar},
     ).fetchnumpy()
     people, home = (np.asarray(found[name], dtype=bool) for name in ("people", "home"))
-    moved = withheld.small & cells.shown  # moved a little, or came after others of their time were told
-    gone = cells.shown & ~shown
+    hidden = ~(told.anew | told.on)
+    gone = cells.shown & hidden
+    moved = gone & withheld.small  # moved a little, or came after others of their time were told
     return {
-        "numbers": len(shown),
-        "told": int(shown.sum()),
-        "small": int((~cells.shown).sum()),
+        "numbers": len(hidden),
+        "told": int(told.anew.sum()),
+        "told_on": int(told.on.sum()),
+        "small": int((hidden & ~cells.shown).sum()),
         "second_calendar": int((gone & ~moved & ~home).sum()),
-        "moved": int((gone & moved).sum()),
+        "moved": int(moved.sum()),
         "beside": int((gone & ~moved & home).sum()),
         "public_already": len({one.cell for one in withheld.exposed}),
-        "numbers_withheld": _share(np.ones(len(shown)), ~shown),
-        "large_withheld": _share(np.ones(len(shown)), ~shown, cells.shown & home),
+        "numbers_withheld": _share(np.ones(len(hidden)), hidden),
+        "large_withheld": _share(np.ones(len(hidden)), hidden, cells.shown & home),
         "users": float(cells.numbers[people].sum()),
-        "users_withheld": _share(cells.numbers, ~shown, people),
+        "users_withheld": _share(cells.numbers, hidden, people),
     }
 
 
@@ -54,14 +59,14 @@ def _share(weights: Numbers, part: Flags, whole: Flags | None = None) -> float:
 
 
 def write_counts(
-    connection: Connection, settings: Settings, withheld: Withheld | None, shown: Flags | None, *, target: str
+    connection: Connection, settings: Settings, withheld: Withheld | None, told: Told | None, *, target: str
 ) -> None:
     """Add to the public tier's ``_meta`` what was withheld. Without ``withheld``: what ``wanted`` said."""
     insert = f"INSERT INTO {target}.marts._meta"
-    if withheld is None or shown is None:
+    if withheld is None or told is None:
         connection.execute(f"{insert} SELECT key, value FROM wanted.marts._meta WHERE starts_with(key, '{_KEY}')")  # noqa: S608
         return
-    counted = loss(connection, withheld, shown, settings.calendar)
+    counted = loss(connection, withheld, told, settings.calendar)
     rows = {f"{_KEY}{name}": counted[name] for name in _COUNTS}
     for name in ("numbers_withheld", "large_withheld"):
         rows[f"{_KEY}{name}_percent"] = round(100 * counted[name])

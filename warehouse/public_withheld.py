@@ -73,7 +73,7 @@ class _Decision:
         with np.errstate(invalid="ignore"):
             self.moved = cells.numbers - past.told
             little = (self.moved != 0) & (np.abs(self.moved) < k)
-        withheld = past.frozen | past.is_open | little
+        withheld = past.frozen | little
         self.small = ~cells.shown | (cells.can_hide & withheld)
         self.fixed = (self.moved == 0) & ~self.small
         # A longer time that is not told for its months' sake is no secret by itself.

@@ -16,7 +16,6 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
-from disclosure.relations import Flags
 from warehouse import exports, month_standing, passports, restated, shaping, snapshot
 from warehouse.connection import Connection, build_connection, in_transaction, memory_connection
 from warehouse.lake_damage import names_damage
@@ -26,12 +25,13 @@ from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quot
 from warehouse.month_closings import latest, release_folder
 from warehouse.numbers_told import write_told
 from warehouse.public_cells import measures
-from warehouse.public_gate import check_public
+from warehouse.public_gate import Told, check_public
 from warehouse.public_remarks import check_again, write_counts
 from warehouse.public_tier import public_select, users_withheld
 from warehouse.public_withheld import Withheld, withhold
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.remarks import write_remarks
+from warehouse.rows_told_on import VINTAGE, keep_passports, tell_on
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -136,7 +136,7 @@ def _make(
     version = next_version(settings)
     lake = snapshot.lake_state(settings)
     # What the public may see first: a version that is refused leaves nothing behind.
-    decided = None if rollback is not None else _decided(settings, connection, tables, current["analyst"], version)
+    decided = None if rollback is not None else _decided(settings, connection, tables, current, version)
     made: dict[str, Tier] = {}
     for name in TIERS:
         tier = Tier(settings, name, version)
@@ -167,12 +167,14 @@ def _make(
             earlier = "wanted" if name == "public" and rollback is not None else "before"
             with _written(settings, connection, tier, tables, now_relations, lake, now, earlier=earlier):
                 if name == "analyst":
-                    shown = None if decided is None else decided.shown
+                    shown = None if decided is None else decided.told.anew
                     write_told(connection, shown, settings.min_cell, before="before", target="target")
                 elif decided is None:
                     write_counts(connection, settings, None, None, target="target")
                 else:
-                    write_counts(connection, settings, decided.withheld, decided.shown, target="target")
+                    if before is not None:
+                        keep_passports(connection, tables, before="before", target="target")
+                    write_counts(connection, settings, decided.withheld, decided.told, target="target")
         tier.settle()
         made[name] = tier
     for name, tier in made.items():
@@ -195,24 +197,30 @@ def _make(
 
 @dataclass(frozen=True)
 class _Decided:
-    """What the public tier shows: by table the relation that holds it, and which of the cells."""
+    """What the public tier shows: by table the relation that holds it, and of which cells."""
 
     relations: Mapping[str, str]
     withheld: Withheld
-    shown: Flags
+    told: Told
 
 
 def _decided(
-    settings: Settings, connection: Connection, tables: Sequence[MetricTable], before: Manifest | None, version: int
+    settings: Settings,
+    connection: Connection,
+    tables: Sequence[MetricTable],
+    current: Mapping[str, Manifest | None],
+    version: int,
 ) -> _Decided:
     """Decide what is withheld and hold it against the gate. Raises GateClosed."""
     with contextlib.ExitStack() as opened:
-        if before is not None:
-            tier = Tier(settings, "analyst", version)
-            opened.enter_context(_attached(connection, tier, before.database, "before"))
-        withheld = withhold(connection, tables, settings, before="before")
+        for name, before in current.items():
+            if before is not None:
+                tier = Tier(settings, name, version)
+                opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
+        withheld = withhold(connection, tables, settings, before="analyst_before")
+        relations = _relations(connection, settings, tables, "public", None)
+        tell_on(connection, tables, relations, before="public_before")
         connection.execute("DROP VIEW IF EXISTS told_before")
-    relations = _relations(connection, settings, tables, "public", None)
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
 
 
@@ -275,10 +283,11 @@ def _written(
     try:
         connection.execute("CREATE SCHEMA target.marts")
         for table in tables:
+            tells_on = VINTAGE in columns_of(connection, relations[table.name])
             connection.execute(
                 f"""
                 CREATE TABLE target.marts.{table.name} AS
-                SELECT {", ".join(_published(table, name) for name in table.columns)}
+                SELECT {", ".join(_published(table, name, tells_on=tells_on) for name in table.columns)}
                 FROM {relations[table.name]} AS own {_standing(table)}
                 ORDER BY {", ".join(f"own.{quoted(key)}" for key in table.keys)}
                 """  # noqa: S608 names of the build's tables
@@ -309,9 +318,9 @@ def _standing(table: MetricTable) -> str:
     )
 
 
-def _published(table: MetricTable, name: str) -> str:
+def _published(table: MetricTable, name: str, *, tells_on: bool) -> str:
     if table.time_key is not None and name == "vintage":
-        return "now.vintage AS vintage"
+        return f"coalesce(own.{VINTAGE}, now.vintage) AS vintage" if tells_on else "now.vintage AS vintage"
     if table.time_key is not None and name == "state":
         # What misses a held batch is never more than provisional, however settled the month.
         return "if(own.held_agencies IS NULL, now.state, 'provisional') AS state"

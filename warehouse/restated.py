@@ -178,7 +178,11 @@ def write_vintages(connection: Connection, table: MetricTable, *, before: str, t
             f"SELECT {aligned(connection, columns, f'{before}.marts.{table.name}')} "  # noqa: S608
             f"FROM {before}.marts.{table.name} AS own JOIN vintages AS now ON now.calendar = own.calendar "
             f"AND now.time_key = own.{table.time_key} AND now.is_month = {table.is_monthly} "
-            "WHERE now.vintage <> own.vintage"
+            "WHERE now.vintage <> own.vintage "
+            # A row that stands as it was told (rows_told_on.py) is superseded by nothing.
+            f"AND NOT EXISTS (SELECT 1 FROM {target}.marts.{table.name} AS still WHERE still.vintage = own.vintage AND "
+            + " AND ".join(f"still.{quoted(key)} IS NOT DISTINCT FROM own.{quoted(key)}" for key in table.keys)
+            + ")"
         )
     if f"{table.name}_vintages" in existing:
         parts.append(
@@ -275,7 +279,8 @@ def write_restatements(
             old = f"old.{quoted(measure)}::DOUBLE, old.{measure}_status"
             if earlier != before:
                 old = f"NULL, if(old.{measure}_status = 'value', 'suppressed', old.{measure}_status)"
-            # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
+            # The values are read again from this tier's own tables: what a tier withholds stays withheld here, and
+            # what it does not show otherwise than before is no restatement of it: that alone would say that it moved.
             connection.execute(
                 f"""
                 INSERT INTO {target}.marts.restatements
@@ -288,6 +293,10 @@ def write_restatements(
                 LEFT JOIN {before}.marts.{table.name} AS old ON {keys.format(side="old")}
                 LEFT JOIN {target}.marts.{table.name} AS new ON {keys.format(side="new")}
                 WHERE cell.table_name = '{table.name}' AND cell.measure = '{measure}'
+                    AND (
+                        old.{quoted(measure)} IS DISTINCT FROM new.{quoted(measure)}
+                        OR old.{measure}_status IS DISTINCT FROM new.{measure}_status
+                    )
                 ORDER BY cell.key
                 """  # noqa: S608
             )

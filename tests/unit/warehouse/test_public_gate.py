@@ -75,15 +75,50 @@ def test_a_disclosive_version_is_refused_with_exit_3_and_its_cells_are_named(set
     assert publish.publish(settings).is_new
 
 
-def test_what_moved_by_a_few_is_withheld_until_it_has_moved_by_more(settings, agencies, look):
-    found = []
+def test_what_moved_by_a_few_stands_as_it_was_told_until_it_has_moved_by_more(settings, agencies, look):
+    found, vintages = [], []
     for paper in (40, 43, 47, 52):
         tell(agencies, tax=(60, paper), post=(35, 30))
         publish.publish(settings)
         found.append({row[0]: row[3] for row in look(SHOWN, "public") if row[1] == "all"})
-    assert found[0] == {"IR": 165, "post": 65, "tax": 100}
-    assert found[1] == found[2] == {"post": 65}
+        of_all = "SELECT scope_id, vintage FROM marts.{} WHERE channel = 'all' ORDER BY ALL"
+        vintages.append(look(of_all.format("monthly_transactions"), "public"))
+    assert found[0] == found[1] == found[2] == {"IR": 165, "post": 65, "tax": 100}
     assert found[3] == {"IR": 177, "post": 65, "tax": 112}
+    assert vintages[0] == [("IR", 1), ("post", 1), ("tax", 1)]
+    assert vintages[2] == [("IR", 1), ("post", 3), ("tax", 1)]
+    assert vintages[3] == [("IR", 4), ("post", 4), ("tax", 4)]
+    # What stood for two versions is superseded once; nothing is said of vintages that were never told of it.
+    earlier = look(of_all.format("monthly_transactions_vintages"), "public")
+    assert [row for row in earlier if row[0] != "post"] == [("IR", 1), ("tax", 1)]
+    restated = look("SELECT key, vintage, old_value, new_value FROM marts.restatements", "public")
+    assert {row[1:] for row in restated if '"tax"' in row[0] and '"all"' in row[0] and "completed" in row[0]} == {
+        (4, 100, 112)
+    }
+    said = dict(look("SELECT key, value FROM marts._meta", "public"))
+    assert said["disclosure.told_on"] == "0"
+
+
+def test_the_passport_of_a_number_that_stands_is_that_of_when_it_was_told(settings, agencies, look):
+    mine = (
+        "SELECT numerator, vintage, as_of::DATE::VARCHAR FROM marts.figure_passports "
+        "WHERE measure = 'completed' AND key LIKE '%tax%all%'"
+    )
+    told = []
+    for paper, day in ((40, 1), (43, 2)):
+        tell(agencies, tax=(60, paper), post=(35, 30))
+        publish.publish(settings, now=dt.datetime(2020, 12, day, tzinfo=dt.UTC))
+        told.append(look(mine, "public"))
+    assert told[0] == told[1] == [(100, 1, "2020-12-01")]
+    assert look(mine)[0][:2] == (103, 2)
+
+
+def test_a_number_that_has_become_small_does_not_stand(settings, agencies, look):
+    for paper in (11, 8):
+        tell(agencies, tax=(60, 40), post=(35, paper), roads=(80, 20))
+        publish.publish(settings)
+    assert ("post", "paper", "1399-01", 11) not in look(SHOWN, "public")
+    assert not [row for row in look(SHOWN, "public") if row[0] == "post" and row[1] == "paper"]
 
 
 def test_a_version_that_tells_what_a_few_did_since_the_last_is_refused(settings, agencies, monkeypatch):

@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from contracts.errors import GateClosed
 from warehouse import public_withheld
 from warehouse import publish as publishing
+from warehouse.public_gate import Told
 from warehouse.public_withheld import Withheld
 from warehouse.publish import publish
 
@@ -27,6 +28,7 @@ FIRST = {
     "ports": [(31, 14), (4, 2), (45, 17)],
     "parks": [(3, 2), (12, 6), (28, 16)],
 }
+IN_THE_QUARTER = dt.datetime(2020, 5, 25, tzinfo=dt.UTC)  # its second and third month are open
 # What each later version brings: agency, month, channel, how many.
 LATER = (
     [("tax", 0, 0, 3), ("post", 1, 1, 1)],
@@ -80,12 +82,18 @@ class World:
 
 
 def shown(settings, world, version):
-    """What a public version shows: number or NaN for each of the world's keys."""
+    """What a public version says of its day: number or NaN for each of the world's keys.
+
+    A number that stands under an older vintage is that version's: readers know no more of today by it.
+    """
     file = settings.published / "public" / f"v{version:06d}.duckdb"
     with duckdb.connect(str(file), read_only=True) as connection:
         rows = connection.execute(
-            "SELECT scope, scope_id, month, channel, completed FROM marts.monthly_transactions UNION ALL "
-            "SELECT scope, scope_id, period, channel, completed FROM marts.period_totals"
+            " UNION ALL ".join(
+                f"SELECT scope, scope_id, {time}, channel, "
+                f"if(vintage = max(vintage) OVER (PARTITION BY {time}), completed, NULL) FROM marts.{table}"
+                for time, table in (("month", "monthly_transactions"), ("period", "period_totals"))
+            )
         ).fetchall()
     found = {((kind, name), time, channel): number for kind, name, time, channel, number in rows}
     return np.array([np.nan if found[key] is None else found[key] for key in world.keys], dtype=float)
@@ -136,11 +144,12 @@ def world(build):
     return World(build)
 
 
-def test_late_events_are_published_version_by_version_and_all_versions_together_tell_of_no_few(settings, world):
+@pytest.mark.parametrize("now", [dt.datetime(2020, 12, 1, tzinfo=dt.UTC), IN_THE_QUARTER], ids=["ended", "open"])
+def test_late_events_are_published_version_by_version_and_all_versions_together_tell_of_no_few(settings, world, now):
     versions = []
     for events in ([], *LATER):
         world.late(events)
-        made = publish(settings)
+        made = publish(settings, now=now)
         assert made.is_new
         versions.append(shown(settings, world, made.version))
     # Not by showing nothing: the first version tells most, and numbers that moved enough come back as they are.
@@ -154,7 +163,10 @@ def test_late_events_are_published_version_by_version_and_all_versions_together_
 
 
 def gate_off(monkeypatch):
-    monkeypatch.setattr(publishing, "check_public", lambda connection, tables, relations, withheld: withheld.shown)
+    def nothing_asked(connection, tables, relations, withheld):
+        return Told(withheld.shown, np.zeros(len(withheld.shown), dtype=bool))
+
+    monkeypatch.setattr(publishing, "check_public", nothing_asked)
 
 
 def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_gate_says_so(
@@ -173,7 +185,7 @@ def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_g
 def test_what_follows_from_earlier_versions_alone_is_counted_and_shuts_no_gate(settings, world, monkeypatch, look):
     def all_told(self):
         told = self.cells.numbers >= K
-        return Withheld(self.cells, self.need, self.past, ~told, self.fixed, told, False, (), 0, 0)
+        return Withheld(self.cells, self.k, self.need, self.past, ~told, self.fixed, told, False, (), 0, 0)
 
     with monkeypatch.context() as patch:
         patch.setattr(public_withheld._Decision, "made", all_told)
@@ -201,13 +213,17 @@ def test_a_rollback_does_not_tell_the_public_again_what_it_withdraws(settings, b
     assert look("SELECT active_users FROM marts.monthly_users_vintages", "public") == [(50,)]
 
 
-def test_of_an_open_month_only_the_nations_totals_are_told(settings, world, look):
-    in_the_quarter = dt.datetime(2020, 5, 25, tzinfo=dt.UTC)
-    publish(settings, now=in_the_quarter)
-    told = (
-        "SELECT DISTINCT month, scope, channel FROM marts.monthly_transactions WHERE completed IS NOT NULL ORDER BY ALL"
-    )
-    open_months = {row for row in look(told, "public") if row[0] in ("1399-02", "1399-03")}
-    assert open_months == {("1399-02", "national", "all"), ("1399-03", "national", "all")}
-    publish(settings, now=dt.datetime(2020, 12, 1, tzinfo=dt.UTC))
-    assert ("1399-03", "agency", "all") in look(told, "public")
+def test_in_an_open_month_a_number_is_told_as_soon_as_it_is_large_and_after_it_the_pattern_stays(settings, build, look):
+    told = "SELECT scope_id, completed FROM marts.monthly_transactions WHERE completed IS NOT NULL ORDER BY ALL"
+    found = []
+    for day, tax, post in ((5, 40, 4), (9, 55, 21), (11, 55, 24), (40, 70, 24), (45, 90, 60)):
+        for scope, name, number in (("agency", "tax", tax), ("agency", "post", post)):
+            build.put("monthly_transactions", scope=scope, scope_id=name, completed=number, keys=number)
+        now = dt.datetime(2020, 3, 20, tzinfo=dt.UTC) + dt.timedelta(days=day)
+        publish(settings, now=now)
+        found.append(look(told, "public"))
+    assert found[0] == [("tax", 40)]
+    assert found[1] == [("post", 21), ("tax", 55)]
+    assert found[2] == [("post", 21), ("tax", 55)]  # three more, not told
+    assert found[3] == [("post", 21), ("tax", 70)]
+    assert found[4] == [("post", 60), ("tax", 90)]

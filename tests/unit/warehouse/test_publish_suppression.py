@@ -116,11 +116,10 @@ def test_vintages_and_restatements_withhold_what_the_cell_withholds(settings, bu
     restated = "SELECT vintage, old_value, old_status, new_value, new_status FROM marts.restatements ORDER BY vintage"
     assert look(restated) == [(2, 9, "value", 11, "value"), (3, 11, "value", 12, "value")]
     # The twelfth person came alone: that is told when ten have come since eleven were told.
-    assert look(restated, "public") == [(2, None, "suppressed", 11, "value"), (3, 11, "value", None, "suppressed")]
-    assert look("SELECT vintage, active_users FROM marts.monthly_users_vintages ORDER BY ALL", "public") == [
-        (1, None),
-        (2, 11),
-    ]
+    assert look(restated, "public") == [(2, None, "suppressed", 11, "value")]
+    vintages = "SELECT vintage, active_users FROM marts.monthly_users{} ORDER BY ALL"
+    assert look(vintages.format("_vintages"), "public") == [(1, None)]
+    assert look(vintages.format(""), "public") == [(2, 11)]
 
 
 def insert(build, table: str, **row: object) -> None:
