@@ -80,9 +80,13 @@ def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
         yield cell, f"moved by fewer than {k:.0f} since it was told"
     for cell in np.flatnonzero(shown & cells.can_hide & past.frozen).tolist():
         yield cell, "was withheld while others of its time were told"
+    # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
+    with np.errstate(invalid="ignore"):
+        may_be_known = np.abs(cells.numbers - past.told) >= k
     for sums in cells.sums:
         for one in told_moves(sums, moves, known, k):
-            yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since it was told, as others say"
+            if not may_be_known[one.cell]:
+                yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since it was told, as others say"
 
 
 def _followed(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
