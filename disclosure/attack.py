@@ -27,17 +27,22 @@ _TOGETHER = 600  # patterns of one such program
 _ONE_BY_ONE = 20  # fewer are not worth a corner
 _FEW = 4  # as many are looked at one by one
 _STEPS = 3  # of tightening bounds before any program
+_INFEASIBLE = 2  # the solver's word
 _FAR = 1e6  # what no equation bounds may be as large as this
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """A withheld cell whose interval is narrower than needed, and the shown cells that make it so."""
+    """A withheld cell whose interval is narrower than needed, and the shown cells that make it so.
+
+    Without ``is_proved`` it could only not be proved safe together with others: the interval says nothing then.
+    """
 
     cell: int
     low: float
     high: float
     because_of: tuple[int, ...]
+    is_proved: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,13 @@ class Seen:
 class Found:
     """The outcome of an attack: the cells inferred too closely, in order, and how many programs it took.
 
-    ``is_proved``: each of them is; else some could only not be proved safe at once.
+    ``is_proved``: each of them is; else some could only not be proved safe at once. ``contradicts``: no numbers fit.
     """
 
     exposed: tuple[Exposed, ...]
     programs: int
     is_proved: bool = True
+    contradicts: bool = False
 
 
 def attack(
@@ -78,7 +84,8 @@ def attack(
     """Every withheld cell that readers of the shown ones can infer more closely than ``need`` (width) allows.
 
     Where more than ``most`` patterns of cells cannot be proved safe together, they are named unproved: enough for whom
-    withholds more. With ``exact`` nothing is judged together: every withheld cell has its own two programs. ``seen`` is
+    withholds more of what is shown around them; where nothing is, they are judged one by one. With ``exact`` nothing is
+    judged together: every withheld cell has its own two programs. ``seen`` is
     read and added to.
     """
     reader = _Reader(sums, numbers, shown, need, seen or Seen.nothing(len(numbers)))
@@ -108,6 +115,7 @@ class _Reader:
         in_equations[coo.col] = True
         self.free = ~in_equations
         self.programs = 0
+        self.contradicts = False
         self.by_group = bound.tocsc()
         shapes = self.groups.touched.shape[0]
         self.width_needed = np.zeros(shapes)
@@ -131,15 +139,17 @@ class _Reader:
         unsafe = ~(self.high[mine] - self.low[mine] >= self.need[self.cells] - _TOLERANCE)
         doubtful = [cell for cell in self.cells[unsafe].tolist() if cell not in found]
         shapes = {int(pattern[cell]) for cell in doubtful}
-        is_proved = most is None or len(shapes) <= most
-        told = {shape: self._solve(shape) if is_proved else (0.0, 0.0, self._around(shape)) for shape in sorted(shapes)}
+        is_few = most is None or len(shapes) <= most
+        around = {shape: () if is_few else self._around(shape) for shape in sorted(shapes)}
+        told = {shape: (0.0, 0.0, cells) if cells else self._solve(shape) for shape, cells in around.items()}
         for cell in doubtful:
             low, high, blamed = told[int(pattern[cell])]
             if high - low < self.need[cell] - _TOLERANCE:
-                found[cell] = Exposed(cell, low, high, blamed)
+                found[cell] = Exposed(cell, low, high, blamed, is_proved=not around[int(pattern[cell])])
         self.seen.low[self.cells] = np.minimum(self.low[mine], self.seen.low[self.cells])
         self.seen.high[self.cells] = np.maximum(self.high[mine], self.seen.high[self.cells])
-        return Found(tuple(found[cell] for cell in sorted(found)), self.programs, is_proved)
+        exposed = tuple(found[cell] for cell in sorted(found))
+        return Found(exposed, self.programs, all(one.is_proved for one in exposed), self.contradicts)
 
     def _around(self, shape: int) -> tuple[int, ...]:
         """The shown cells whose equations touch a pattern; where only ties do, those of all its part."""
@@ -242,6 +252,7 @@ class _Reader:
             self.programs += 1
             found = linprog(weights[here], A_eq=bound, b_eq=self.short_ends, bounds=(0, _FAR), method="highs")
             if found.x is None:
+                self.contradicts = found.status == _INFEASIBLE
                 return
             numbers = np.zeros(size)
             numbers[here] = np.maximum(found.x, 0.0)

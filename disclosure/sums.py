@@ -21,10 +21,21 @@ _WORD = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Sums:
-    """``members`` (leaves x cells): 1 where the leaf belongs to the cell; ``ties`` (leaves x ties): signed sums, 0."""
+    """``members`` (leaves x cells): 1 where the leaf belongs to the cell.
+
+    ``ties`` (leaves x ties): signed sums, each of which is 0, or what ``ends`` says.
+    """
 
     members: csr_array
     ties: csr_array
+    ends: Numbers | None = None
+
+    def without_anybody(self) -> Flags:
+        """The leaves that no row stands for on the other way to add up: they are nothing."""
+        signs = self.ties.tocsc()
+        plus, minus = (np.asarray((sign * signs > 0).sum(axis=0)).reshape(-1) for sign in (1, -1))
+        one_sided = np.flatnonzero((plus == 0) | (minus == 0))
+        return np.asarray(abs(signs[:, one_sided]).sum(axis=1)).reshape(-1) > 0
 
 
 def of_table(cells: Places) -> Sums:
@@ -63,11 +74,8 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     known = np.flatnonzero(shown & used)
     # What belongs to a shown zero is zero.
     empty = members[:, known[numbers[known] == 0]].sum(axis=1) > 0
-    # And what no row stands for on the other way to add up: in a month without any agency's row nobody did anything.
-    signs = sums.ties.tocsc()
-    plus, minus = (np.asarray((sign * signs > 0).sum(axis=0)).reshape(-1) for sign in (1, -1))
-    nobody = abs(signs[:, np.flatnonzero((plus == 0) | (minus == 0))]).sum(axis=1) > 0
-    alive = np.flatnonzero(~(np.asarray(empty).reshape(-1) | np.asarray(nobody).reshape(-1)))
+    # And so is, in a month without any agency's row, what places say.
+    alive = np.flatnonzero(~(np.asarray(empty).reshape(-1) | sums.without_anybody()))
     known = known[numbers[known] > 0]
     told = csr_array(members[:, known].tocsr()[alive])
     ties = csr_array(sums.ties[alive])
@@ -79,7 +87,8 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     size = np.bincount(group, minlength=len(first))
     bound = csr_array(_stacked(told[first], ties[first]).T)
     kept = np.diff(bound.indptr) > 0
-    ends = np.concatenate([numbers[known], np.zeros(ties.shape[1])])[kept]
+    tied = np.zeros(ties.shape[1]) if sums.ends is None else sums.ends
+    ends = np.concatenate([numbers[known], tied])[kept]
     source = np.concatenate([known, np.full(ties.shape[1], -1)])[kept]
     asked = np.flatnonzero(~shown & used & (need > 0))
     chosen = csr_array(members[:, asked].tocsr()[alive])

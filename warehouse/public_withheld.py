@@ -130,9 +130,6 @@ class _Decision:
         cells = self.cells
         seen = self.seen.setdefault(place, Seen.nothing(len(shown)))
         found = attack(cells.sums[place], cells.numbers, shown, self.need, most=_FEW, seen=seen)
-        if any(not one.because_of for one in found.exposed) and not found.is_proved:
-            # Nothing is shown around it that could be withheld: it must be judged by itself.
-            found = attack(cells.sums[place], cells.numbers, shown, self.need, seen=seen)
         self.programs += found.programs
         return found.exposed
 
