@@ -241,10 +241,10 @@ def _contents(path: Path) -> Iterator[bytes]:
 def _columns(path: Path) -> Iterator[bytes]:
     """A Parquet file's values, column by column: a fault may have left one, or the whole file, beyond reading."""
     # A damaged footer may name a column in what is no UTF-8, which pyarrow tells as a UnicodeDecodeError.
-    with contextlib.suppress(OSError, ValueError, pa.ArrowException), pq.ParquetFile(path) as file:
+    with contextlib.suppress(OSError, UnicodeDecodeError, pa.ArrowException), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             for column in range(file.metadata.num_columns):
-                with contextlib.suppress(OSError, ValueError, pa.ArrowException):
+                with contextlib.suppress(OSError, UnicodeDecodeError, pa.ArrowException):
                     name = file.metadata.row_group(group).column(column).path_in_schema
                     yield _values(file.read_row_group(group, columns=[name]))
 

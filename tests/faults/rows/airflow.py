@@ -45,7 +45,9 @@ try:
 except AirflowTaskTimeout:
     sys.exit(9)
 except RuntimeError as error:
-    sys.exit(9 if str(error) == "Query interrupted" else 1)
+    if str(error) != "Query interrupted":
+        raise
+    sys.exit(9)
 """
 STOPS = ("plan", "read", "decode", "quarantine.file", "quarantine.post_commit", "events.file", "events.pre_commit",
          "events.post_commit", "mirror")  # fmt: skip
