@@ -98,6 +98,10 @@ compose-check: setup ## docker-compose.yml for real, on a Docker engine of its o
 audit: setup ## attack the public tier of MIZAN_HOME: which withheld numbers follow from shown ones
 	@$(BIN)/python -m benchmarks.disclosure $(AUDIT)
 
+.PHONY: disclosure
+disclosure: setup ## 1,000 random tables told twice, with late events in between, against a reader of both versions
+	@DISCLOSURE_TABLES=1000 $(BIN)/python -m pytest -q -n0 tests/unit/disclosure
+
 .PHONY: sbom advisories
 sbom: setup ## the list of components (CycloneDX) of this release, var/supply/mizan.cdx.json, and the check of their licences
 	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/supply/tools -r supply/requirements.txt

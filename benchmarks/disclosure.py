@@ -19,6 +19,9 @@ from warehouse import shaping
 from warehouse.connection import build_connection
 from warehouse.metric_tables import metric_tables
 from warehouse.public_cells import flagged, problem
+from warehouse.public_gate import Told
+from warehouse.public_remarks import loss
+from warehouse.public_withheld import withhold
 
 
 def main() -> None:
@@ -34,7 +37,7 @@ def main() -> None:
     used = np.zeros(len(asked.numbers), dtype=bool)
     for sums in asked.sums:
         used[np.unique(sums.members.indices)] = True
-    figures = {
+    figures: dict[str, float] = {
         "cells": int(used.sum()),
         "shown": int((used & asked.shown).sum()),
         "model_cpu_s": round(modelled, 1),
@@ -48,6 +51,7 @@ def main() -> None:
     start = time.process_time()
     rows = asked.shown & ~by_rows(asked)
     figures |= {"complementary_by_rows": int(rows.sum()), "rows_cpu_s": round(time.process_time() - start, 1)}
+    figures |= _as_published(settings)
     if "--complement" in sys.argv:
         start = time.process_time()
         pattern = complement(asked)
@@ -59,6 +63,27 @@ def main() -> None:
             "complement_cpu_s": round(time.process_time() - start, 1),
         }
     print(json.dumps(figures))
+
+
+def _as_published(settings: Settings) -> dict[str, float]:
+    """What publishing would withhold of the build, were nothing published before, and what the attacker makes of it."""
+    with build_connection(settings) as connection:
+        connection.execute("SET preserve_insertion_order = true")
+        tables = metric_tables(connection)
+        shaping.shape(connection, tables, settings, dt.datetime.now(dt.UTC))
+        start = time.process_time()
+        decided = withhold(connection, tables, settings, before="before")
+        spent = time.process_time() - start
+        counted = loss(connection, decided, Told(decided.shown, ~decided.shown & False), settings.calendar)
+        figures = {f"published_{name}": value for name, value in counted.items()}
+    told = [
+        attack(sums, decided.cells.numbers, decided.shown, decided.need, most=20).exposed for sums in decided.cells.sums
+    ]
+    return figures | {
+        "published_exposed": sum(len(one) for one in told),
+        "published_rounds": decided.rounds,
+        "published_cpu_s": round(spent, 1),
+    }
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What a reader can infer of withheld cells: the attacker, by linear programs over all published sums.
 
 For a withheld cell the least and the greatest number that fit all shown ones are what a reader knows of it. *Certify*:
-numbers that fit, in which a cell may still be this or that, prove it safe; one program proves many cells at once.
-*Convict*: what stays unproved has its two programs solved, within the part of the equations that touches it.
+numbers that fit, in which a cell may still be this or that, prove it safe. Corners of all that fits, in directions that
+are drawn to look at what is not proved yet, prove most; then a program for many cells at once. *Convict*: what stays
+unproved has its two programs solved, within the part of the equations that touches it.
 """
 
 from __future__ import annotations
@@ -15,25 +16,33 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, eye_array, hstack
 from scipy.sparse.csgraph import connected_components
 
+from disclosure.equations import shortened
 from disclosure.relations import Flags, Numbers, Places
 from disclosure.sums import Groups, Sums, grouped
 
+_CORNERS = 32  # that are looked at; as many as are worth while
 _TRIALS = 40  # programs that certify many cells at once, before single cells are looked at
 _TOLERANCE = 0.01  # of the solver, in counts
 _TOGETHER = 600  # patterns of one such program
+_ONE_BY_ONE = 20  # fewer are not worth a corner
 _FEW = 4  # as many are looked at one by one
 _STEPS = 3  # of tightening bounds before any program
+_INFEASIBLE = 2  # the solver's word
 _FAR = 1e6  # what no equation bounds may be as large as this
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """A withheld cell whose interval is narrower than needed, and the shown cells that make it so."""
+    """A withheld cell whose interval is narrower than needed, and the shown cells that make it so.
+
+    Without ``is_proved`` it could only not be proved safe together with others: the interval says nothing then.
+    """
 
     cell: int
     low: float
     high: float
     because_of: tuple[int, ...]
+    is_proved: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,12 +62,13 @@ class Seen:
 class Found:
     """The outcome of an attack: the cells inferred too closely, in order, and how many programs it took.
 
-    ``is_proved``: each of them is; else some could only not be proved safe at once.
+    ``is_proved``: each of them is; else some could only not be proved safe at once. ``contradicts``: no numbers fit.
     """
 
     exposed: tuple[Exposed, ...]
     programs: int
     is_proved: bool = True
+    contradicts: bool = False
 
 
 def attack(
@@ -74,7 +84,8 @@ def attack(
     """Every withheld cell that readers of the shown ones can infer more closely than ``need`` (width) allows.
 
     Where more than ``most`` patterns of cells cannot be proved safe together, they are named unproved: enough for whom
-    withholds more. With ``exact`` nothing is judged together: every withheld cell has its own two programs. ``seen`` is
+    withholds more of what is shown around them; where nothing is, they are judged one by one. With ``exact`` nothing is
+    judged together: every withheld cell has its own two programs. ``seen`` is
     read and added to.
     """
     reader = _Reader(sums, numbers, shown, need, seen or Seen.nothing(len(numbers)))
@@ -99,10 +110,10 @@ class _Reader:
         links = csr_array((np.ones(len(coo.data)), (coo.row, coo.col + size[0])), shape=(sum(size), sum(size)))
         _, labels = connected_components(links, directed=False)
         self.part_of_row, self.part = labels[: size[0]], labels[size[0] :]
-        in_equations = np.zeros(size[1], dtype=bool)
-        in_equations[coo.col] = True
-        self.free = ~in_equations
+        self.short, self.short_ends = shortened(bound, self.groups.ends)
+        self.free = ~np.isin(self.part, np.setdiff1d(self.part_of_row, self._bare_ties()))
         self.programs = 0
+        self.contradicts = False
         self.by_group = bound.tocsc()
         shapes = self.groups.touched.shape[0]
         self.width_needed = np.zeros(shapes)
@@ -119,25 +130,31 @@ class _Reader:
         """The cells that are exposed, or that too many others kept from being proved safe."""
         found: dict[int, Exposed] = {}
         if not exact:
-            found = {one.cell: one for one in self._told()}
+            found = {one.cell: one for one in self.told()}
             self._certify(np.fromiter(found, dtype=np.int64, count=len(found)))
         pattern = self.groups.pattern
-        doubtful = [
-            cell
-            for cell in self.cells.tolist()
-            if cell not in found and not self._is_safe(pattern[cell], self.need[cell])
-        ]
+        mine = pattern[self.cells]
+        unsafe = ~(self.high[mine] - self.low[mine] >= self.need[self.cells] - _TOLERANCE)
+        doubtful = [cell for cell in self.cells[unsafe].tolist() if cell not in found]
         shapes = {int(pattern[cell]) for cell in doubtful}
-        is_proved = most is None or len(shapes) <= most
-        told = {shape: self._solve(shape) if is_proved else (0.0, 0.0, self._around(shape)) for shape in sorted(shapes)}
+        is_few = most is None or len(shapes) <= most
+        around = {shape: () if is_few else self._around(shape) for shape in sorted(shapes)}
+        told = {shape: (0.0, 0.0, cells) if cells else self._solve(shape) for shape, cells in around.items()}
         for cell in doubtful:
             low, high, blamed = told[int(pattern[cell])]
             if high - low < self.need[cell] - _TOLERANCE:
-                found[cell] = Exposed(cell, low, high, blamed)
-        np.minimum(self.low[pattern[self.cells]], self.seen.low[self.cells], out=(low_now := np.zeros(len(self.cells))))
-        self.seen.low[self.cells] = low_now
-        self.seen.high[self.cells] = np.maximum(self.high[pattern[self.cells]], self.seen.high[self.cells])
-        return Found(tuple(found[cell] for cell in sorted(found)), self.programs, is_proved)
+                found[cell] = Exposed(cell, low, high, blamed, is_proved=not around[int(pattern[cell])])
+        self.seen.low[self.cells] = np.minimum(self.low[mine], self.seen.low[self.cells])
+        self.seen.high[self.cells] = np.maximum(self.high[mine], self.seen.high[self.cells])
+        exposed = tuple(found[cell] for cell in sorted(found))
+        return Found(exposed, self.programs, all(one.is_proved for one in exposed), self.contradicts)
+
+    def _bare_ties(self) -> Places:
+        """Parts of one tie that no shown cell touches: whatever is on its one side may be on the other."""
+        bound, source = self.groups.bound, self.groups.source
+        alone = np.bincount(self.part_of_row)[self.part_of_row] == 1
+        has_both = (np.asarray((bound > 0).sum(axis=1)) > 0) & (np.asarray((bound < 0).sum(axis=1)) > 0)
+        return self.part_of_row[alone & has_both & (source < 0)]
 
     def _around(self, shape: int) -> tuple[int, ...]:
         """The shown cells whose equations touch a pattern; where only ties do, those of all its part."""
@@ -149,7 +166,7 @@ class _Reader:
             cells = set(self.groups.source[parts].tolist()) - {-1}
         return tuple(sorted(cells))
 
-    def _told(self) -> list[Exposed]:
+    def told(self) -> list[Exposed]:
         """Cells that follow without a program: each group of leaves is at most what any of its equations leaves it."""
         bound, ends = self.groups.bound, self.groups.ends
         coo = bound.tocoo()
@@ -172,11 +189,12 @@ class _Reader:
             touched = self._groups_of(self.groups.touched, shape)
             blamed = self.groups.source[np.setdiff1d(np.concatenate([by_high[touched], by_low[touched]]), [-1])]
             reasons[shape] = tuple(sorted({int(cell) for cell in blamed if cell >= 0})) or self._around(shape)
+        mine = self.groups.pattern[self.cells]
+        told = self.cells[narrow[mine] & ((at_most - at_least)[mine] < self.need[self.cells] - _TOLERANCE)]
         return [
             Exposed(cell, float(at_least[shape]), float(at_most[shape]), reasons[shape])
-            for cell in self.cells.tolist()
+            for cell in told.tolist()
             for shape in [int(self.groups.pattern[cell])]
-            if shape in reasons and at_most[shape] - at_least[shape] < self.need[cell] - _TOLERANCE
         ]
 
     def interval(self, cell: int) -> tuple[float, float, tuple[int, ...]]:
@@ -199,9 +217,6 @@ class _Reader:
         self.low[shape], self.high[shape] = max(0.0, -low), high
         return max(0.0, -low), high, tuple(sorted({*binding, *more}))
 
-    def _is_safe(self, shape: int, need: float) -> bool:
-        return bool(self.high[shape] - self.low[shape] >= need - _TOLERANCE)
-
     def _groups_of(self, matrix: csr_array, shape: int) -> Places:
         return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)
 
@@ -215,10 +230,10 @@ class _Reader:
         told = np.zeros(len(self.low), dtype=bool)
         told[groups.pattern[but]] = True
         draws = np.random.default_rng(7)  # any order does; the same one each time
+        self._look_at_corners(told, draws)
         idle = 0
         for trial in range(_TRIALS):
-            narrow = ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE)
-            now = np.flatnonzero(narrow)
+            now = np.flatnonzero(self._narrow(told))
             if len(now) < _FEW or idle > 2:
                 return
             chosen = np.sort(draws.permutation(now)[:_TOGETHER])
@@ -226,13 +241,42 @@ class _Reader:
             better = self.high[chosen] - self.low[chosen] >= self.width_needed[chosen] - _TOLERANCE
             idle = idle + 1 if better.sum() < 0.1 * len(chosen) else 0
 
+    def _look_at_corners(self, told: Flags, draws: np.random.Generator) -> None:
+        """Note what cells are in corners of all numbers that fit, the farthest ones in directions that are drawn."""
+        groups, size = self.groups, len(self.part)
+        here = np.flatnonzero(~self.free)
+        bound = self.short[:, here]
+        for corner in range(_CORNERS):
+            left = np.flatnonzero(self._narrow(told))
+            if len(left) < _ONE_BY_ONE or not len(here):
+                return
+            asked = groups.touched[left]
+            # More often high than low: a cell is low in most corners anyhow.
+            pull = draws.standard_exponential(len(left)) * np.where(draws.random(len(left)) < 0.7, -1.0, 1.0)
+            weights = draws.standard_normal(size) if not corner else asked.T @ (pull / np.diff(asked.indptr))
+            self.programs += 1
+            found = linprog(weights[here], A_eq=bound, b_eq=self.short_ends, bounds=(0, _FAR), method="highs")
+            if found.x is None:
+                self.contradicts = found.status == _INFEASIBLE
+                return
+            numbers = np.zeros(size)
+            numbers[here] = np.maximum(found.x, 0.0)
+            self.high = np.maximum(self.high, np.asarray(groups.touched @ numbers))
+            self.low = np.minimum(self.low, np.asarray(groups.inside @ numbers))
+
+    def _narrow(self, told: Flags) -> Flags:
+        return np.asarray(
+            ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE), dtype=bool
+        )
+
     def _note(self, shapes: Places, *, is_high: bool) -> None:
         """Numbers that fit and bring as many patterns as possible as far as they need."""
         groups = self.groups
         wanted = csr_array((groups.touched if is_high else groups.inside)[shapes])
-        parts = np.unique(self.part[np.unique(groups.touched[shapes].indices)])
-        here = np.flatnonzero(np.isin(self.part, parts) & ~self.free)
-        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+        here = np.flatnonzero(self._beside(groups.touched[shapes].indices) & ~self.free)
+        inside = np.zeros(len(self.part))
+        inside[here] = 1.0
+        rows = np.flatnonzero(np.abs(self.short) @ inside > 0)
         need, count = self.width_needed[shapes], len(shapes)
         one = eye_array(count, format="csr")
         if is_high:
@@ -247,8 +291,8 @@ class _Reader:
             np.concatenate([np.zeros(len(here)), np.full(count, -1.0 if is_high else 1.0)]),
             A_ub=more,
             b_ub=ends,
-            A_eq=hstack([self.groups.bound[rows][:, here], csr_array((len(rows), count))], format="csr"),
-            b_eq=self.groups.ends[rows],
+            A_eq=hstack([self.short[rows][:, here], csr_array((len(rows), count))], format="csr"),
+            b_eq=self.short_ends[rows],
             bounds=np.column_stack([np.zeros(len(here) + count), np.concatenate([np.full(len(here), _FAR), tops])]),
             method="highs",
         )
@@ -264,16 +308,22 @@ class _Reader:
         self.low = np.where(outside, self.low, np.minimum(self.low, low))
 
     def _solved(self, weights: Numbers, touched: Places) -> tuple[float, tuple[int, ...]]:
-        result = self._program(weights, np.unique(self.part[touched]))
+        result = self._program(weights, touched)
         if result is None:
             return float("inf"), ()
         found, rows = result
         blamed = self.groups.source[rows[np.abs(found.eqlin.marginals) > 1e-7]]
         return float(-found.fun), tuple(int(cell) for cell in blamed if cell >= 0)
 
-    def _program(self, weights: Numbers, parts: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
-        here = np.isin(self.part, parts) & ~self.free
-        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+    def _beside(self, groups: Places) -> Flags:
+        """The groups in the same parts of the equations as some."""
+        parts = np.zeros(int(max(self.part.max(initial=0), self.part_of_row.max(initial=0))) + 1, dtype=bool)
+        parts[self.part[groups]] = True
+        return np.asarray(parts[self.part], dtype=bool)
+
+    def _program(self, weights: Numbers, touched: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
+        here = self._beside(touched) & ~self.free
+        rows = np.flatnonzero(np.isin(self.part_of_row, np.unique(self.part[touched])))
         self.programs += 1
         found = linprog(
             -weights[here],

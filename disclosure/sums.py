@@ -21,10 +21,21 @@ _WORD = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Sums:
-    """``members`` (leaves x cells): 1 where the leaf belongs to the cell; ``ties`` (leaves x ties): signed sums, 0."""
+    """``members`` (leaves x cells): 1 where the leaf belongs to the cell.
+
+    ``ties`` (leaves x ties): signed sums, each of which is 0, or what ``ends`` says.
+    """
 
     members: csr_array
     ties: csr_array
+    ends: Numbers | None = None
+
+    def without_anybody(self) -> Flags:
+        """The leaves that no row stands for on the other way to add up: they are nothing."""
+        signs = self.ties.tocsc()
+        plus, minus = (np.asarray((sign * signs > 0).sum(axis=0)).reshape(-1) for sign in (1, -1))
+        one_sided = np.flatnonzero((plus == 0) | (minus == 0))
+        return np.asarray(abs(signs[:, one_sided]).sum(axis=1)).reshape(-1) > 0
 
 
 def of_table(cells: Places) -> Sums:
@@ -63,7 +74,8 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     known = np.flatnonzero(shown & used)
     # What belongs to a shown zero is zero.
     empty = members[:, known[numbers[known] == 0]].sum(axis=1) > 0
-    alive = np.flatnonzero(~np.asarray(empty).reshape(-1))
+    # And so is, in a month without any agency's row, what places say.
+    alive = np.flatnonzero(~(np.asarray(empty).reshape(-1) | sums.without_anybody()))
     known = known[numbers[known] > 0]
     told = csr_array(members[:, known].tocsr()[alive])
     ties = csr_array(sums.ties[alive])
@@ -75,7 +87,8 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     size = np.bincount(group, minlength=len(first))
     bound = csr_array(_stacked(told[first], ties[first]).T)
     kept = np.diff(bound.indptr) > 0
-    ends = np.concatenate([numbers[known], np.zeros(ties.shape[1])])[kept]
+    tied = np.zeros(ties.shape[1]) if sums.ends is None else sums.ends
+    ends = np.concatenate([numbers[known], tied])[kept]
     source = np.concatenate([known, np.full(ties.shape[1], -1)])[kept]
     asked = np.flatnonzero(~shown & used & (need > 0))
     chosen = csr_array(members[:, asked].tocsr()[alive])
@@ -96,17 +109,23 @@ def grouped(sums: Sums, numbers: Numbers, shown: Flags, need: Numbers) -> Groups
     return Groups(csr_array(bound[kept]), ends, source, touched, inside, pattern)
 
 
-def twins(parts: Sequence[Sums], cells: int) -> list[Places]:
-    """For each cell all cells of the very same leaves, itself included: one number under several names."""
+def looks(parts: Sequence[Sums], cells: int) -> Places:
+    """A word for each cell: cells of the very same leaves, one number under several names, have the same."""
     draws = np.random.default_rng(13)
-    looks = np.zeros(cells, dtype=np.int64)
+    words = np.zeros(cells, dtype=np.int64)
     with np.errstate(over="ignore"):
         for part in parts:
-            looks += _hashed(csr_array(part.members.T), draws.integers(1, _WORD, part.members.shape[0]))
-    alone = looks == 0
-    looks[alone] = -1 - np.arange(alone.sum())
-    order = np.argsort(looks, kind="stable")
-    ends = np.flatnonzero(np.diff(looks[order])) + 1
+            words += _hashed(csr_array(part.members.T), draws.integers(1, _WORD, part.members.shape[0]))
+    alone = words == 0
+    words[alone] = -1 - np.arange(alone.sum())
+    return words
+
+
+def twins(parts: Sequence[Sums], cells: int) -> list[Places]:
+    """For each cell all cells of the very same leaves, itself included."""
+    words = looks(parts, cells)
+    order = np.argsort(words, kind="stable")
+    ends = np.flatnonzero(np.diff(words[order])) + 1
     found: list[Places] = [order[:0]] * cells
     for same in np.split(order, ends):
         for cell in same.tolist():

@@ -236,12 +236,11 @@ def _write_table(
     relation = f"{target}.marts.{quoted(table.name)}"
     if not connection.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchall():  # noqa: S608 as below
         return
-    pairs = ", ".join(f"'{key}', own.{quoted(key)}::VARCHAR" for key in table.keys)
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE passport_rows AS
         SELECT
-            own.*, json_object({pairs})::VARCHAR AS passport_key, {_inputs(table, lake, is_public=is_public)}
+            own.*, {key_of(table, "own")} AS passport_key, {_inputs(table, lake, is_public=is_public)}
             AS passport_inputs, {_scoped(table)}, {_beside(table)}
         FROM {relation} AS own {_joins(table, target)}
         WHERE {" OR ".join(f"own.{quoted(measure + '_status')} = 'value'" for measure in table.measures) or "false"}
@@ -275,6 +274,12 @@ def _write_table(
                 "lake_version": lake.get("events"),
             },
         )
+
+
+def key_of(table: MetricTable, alias: str) -> str:
+    """SQL of the ``key`` of a row's passports."""
+    pairs = ", ".join(f"'{key}', {alias}.{quoted(key)}::VARCHAR" for key in table.keys)
+    return f"json_object({pairs})::VARCHAR"
 
 
 def _parts(table: MetricTable, measure: str) -> tuple[str, str]:

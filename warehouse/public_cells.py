@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from disclosure.complement import Problem
-from disclosure.relations import Places, Writer
+from disclosure.relations import Flags, Numbers, Places, Writer
+from disclosure.sums import Sums
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, quoted
+from warehouse.public_dominance import dominated
 from warehouse.public_tier import too_few
 from warehouse.public_time import write_times
 
@@ -79,8 +82,24 @@ def flagged(connection: Connection, tables: Sequence[MetricTable], k: int) -> di
     return relations
 
 
-def problem(connection: Connection, tables: Sequence[MetricTable], hidden: Mapping[str, str], k: int) -> Problem:
-    """The cells of shaped tables as a problem of disclosure; leaves temporary tables ``public_cells`` and ``places``.
+@dataclass(frozen=True)
+class Cells:
+    """The published numbers of the world, by their place in ``public_cells``, and the leaves that they are sums of.
+
+    ``shown``: whether each would be shown if nothing were withheld beside what is small, or mostly one person's;
+    ``can_hide``: False for a zero that the catalogue gives away; ``need``: how far apart what is known of each must
+    stay where it is withheld.
+    """
+
+    numbers: Numbers
+    shown: Flags
+    can_hide: Flags
+    need: Numbers
+    sums: tuple[Sums, ...]
+
+
+def cells_of(connection: Connection, tables: Sequence[MetricTable], hidden: Mapping[str, str], k: int) -> Cells:
+    """The cells of shaped tables; leaves temporary tables ``public_cells`` and ``places``.
 
     ``hidden``: for each table a relation with the table's rows (by ``row_id``) and a flag for each measure that is
     withheld anyhow. ``places``: table_name, measure, row_id, cell.
@@ -90,25 +109,41 @@ def problem(connection: Connection, tables: Sequence[MetricTable], hidden: Mappi
         "SELECT number::DOUBLE AS number, shown, can_hide FROM public_cells ORDER BY cell"
     ).fetchnumpy()
     numbers = np.asarray(columns["number"], dtype=np.float64)
-    writer = Writer(numbers, np.full(len(numbers), float(k)), least=k)
+    shown, can_hide = (np.asarray(columns[name], dtype=bool) for name in ("shown", "can_hide"))
+    wide = dominated(connection, k)
+    need = np.where(can_hide, np.maximum(wide, float(k)), 0.0)
+    # Here, because sums of leaves are made of this module's cells.
+    from warehouse.public_sums import sums_of
+
+    sums = sums_of(connection, measures(tables), len(numbers))
+    return Cells(numbers, shown & ~(can_hide & (wide > 0)), can_hide, need, sums)
+
+
+def problem(connection: Connection, tables: Sequence[MetricTable], hidden: Mapping[str, str], k: int) -> Problem:
+    """The same as a problem of disclosure with all relations, for who searches number by number (see complement.py)."""
+    cells = cells_of(connection, tables, hidden, k)
+    writer = Writer(cells.numbers, np.maximum(cells.need, float(k)), least=k)
     for kind, groups, parts, wholes in _groups(connection, measures(tables)):
         {"wholes": writer.wholes, "unions": writer.unions, "covers": writer.covers}[kind](groups, parts, wholes)
     write_times(connection, writer, k)
     relations, numbers, need = writer.written()
-    more = len(numbers) - len(columns["shown"])
-    no = np.zeros(more, dtype=bool)
-    # Here, because sums of leaves are made of this module's cells.
-    from warehouse.public_sums import sums_of
-
+    no = np.zeros(len(numbers) - len(cells.numbers), dtype=bool)
     return Problem(
         relations,
-        sums_of(connection, measures(tables), len(numbers)),
+        tuple(_with_more(one, len(no)) for one in cells.sums),
         numbers,
         need,
-        np.concatenate([np.asarray(columns["shown"], dtype=bool), no]),
-        np.concatenate([np.asarray(columns["can_hide"], dtype=bool), no]),
+        np.concatenate([cells.shown, no]),
+        np.concatenate([cells.can_hide, no]),
         numbers + 1.0,
     )
+
+
+def _with_more(sums: Sums, cells: int) -> Sums:
+    """The same sums beside so many cells that nobody publishes."""
+    members = sums.members
+    shape = (members.shape[0], members.shape[1] + cells)
+    return Sums(csr_array((members.data, members.indices, members.indptr), shape=shape), sums.ties)
 
 
 def _list_cells(connection: Connection, listed: Sequence[Measure], hidden: Mapping[str, str], k: int) -> None:
@@ -118,7 +153,8 @@ def _list_cells(connection: Connection, listed: Sequence[Measure], hidden: Mappi
         "SELECT NULL::VARCHAR AS table_name, NULL::VARCHAR AS measure, NULL::BIGINT AS row_id, NULL::VARCHAR AS "
         "quantity, NULL::VARCHAR AS kind, NULL::VARCHAR AS stock_of, NULL::VARCHAR AS calendar, NULL::DATE AS "
         "starts_on, NULL::DATE AS ends_before, NULL::VARCHAR AS scope, NULL::VARCHAR AS scope_id, NULL::VARCHAR AS "
-        "channel, NULL::VARCHAR AS item, NULL::BIGINT AS number, NULL::BOOLEAN AS shown, NULL::BOOLEAN AS can_hide "
+        "channel, NULL::VARCHAR AS item, NULL::BIGINT AS number, NULL::BIGINT AS persons, NULL::BOOLEAN AS shown, "
+        "NULL::BOOLEAN AS can_hide "
         "WHERE false"
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE placed AS {selects or none}")
@@ -128,7 +164,7 @@ def _list_cells(connection: Connection, listed: Sequence[Measure], hidden: Mappi
         SELECT row_number() OVER (ORDER BY {_SAME}, number) - 1 AS cell, *
         FROM (
             SELECT
-                {_SAME}, number, any_value(kind) AS kind, any_value(stock_of) AS stock_of,
+                {_SAME}, number, any_value(kind) AS kind, any_value(stock_of) AS stock_of, min(persons) AS persons,
                 bool_and(shown) AS shown, bool_and(can_hide) AS can_hide
             FROM placed GROUP BY ALL
         )
@@ -179,6 +215,7 @@ def _placed(measure: Measure, hidden: str, k: int) -> str:
             '{measure.quantity}' AS quantity, '{kind}' AS kind, '{stock_of or ""}' AS stock_of,
             {calendar} AS calendar, {starts} AS starts_on, {ends} AS ends_before, {scope} AS scope,
             {scope_id} AS scope_id, {channel} AS channel, {item} AS item, round({number})::BIGINT AS number,
+            own.{measure.name}_keys AS persons,
             NOT (flags.{name} OR (round({number}) > 0 AND round({number}) < {int(k)})) AS shown,
             NOT {foreign} AS can_hide
         FROM shaped_{table.name} AS own INNER JOIN {hidden} AS flags ON flags.row_id = own.rowid {join}
@@ -224,11 +261,9 @@ def _groups(connection: Connection, listed: Sequence[Measure]) -> Iterator[tuple
         WHERE whole.item = 'all' AND part.item <> 'all'
     """,  # noqa: S608 our own words
     )
-    links = {(one.quantity, one.beside("part_of")) for one in listed} - {(one.quantity, None) for one in listed}
-    for whole in sorted({str(whole) for _, whole in links}):
-        parts = sorted(part for part, of in links if of == whole)
+    for whole, parts in quantity_links(listed).items():
         # Parts that one table splits a whole into do not overlap; those of different tables do.
-        for names in _apart(listed, parts):
+        for names in apart(listed, parts):
             yield from _found(
                 connection,
                 f"""
@@ -265,7 +300,20 @@ def _groups(connection: Connection, listed: Sequence[Measure]) -> Iterator[tuple
     )
 
 
-def _apart(listed: Sequence[Measure], parts: Sequence[str]) -> list[list[str]]:
+def quantity_links(listed: Sequence[Measure]) -> dict[str, list[str]]:
+    """Each quantity that others are part of, with those, in order."""
+    links = {(one.quantity, one.beside("part_of")) for one in listed} - {(one.quantity, None) for one in listed}
+    return {
+        whole: sorted(part for part, of in links if of == whole) for whole in sorted({str(whole) for _, whole in links})
+    }
+
+
+def tree() -> str:
+    """SQL of the scopes and those in them: scope, scope_id, part_scope, part_id."""
+    return _TREE
+
+
+def apart(listed: Sequence[Measure], parts: Sequence[str]) -> list[list[str]]:
     """The parts of a whole in groups that do not overlap: those that a contract sets apart, and each other alone."""
     exclude = {one.quantity for one in listed if one.spec.get("apart")}
     together = [name for name in parts if name in exclude]

@@ -23,9 +23,15 @@ from warehouse.lake_versions import check_versions
 from warehouse.losses import write_losses
 from warehouse.metric_tables import MetricTable, columns_of, metric_tables, quoted
 from warehouse.month_closings import latest, release_folder
-from warehouse.public_tier import public_select
+from warehouse.numbers_told import write_told
+from warehouse.public_cells import measures
+from warehouse.public_gate import Told, check_public
+from warehouse.public_remarks import check_again, write_counts
+from warehouse.public_tier import public_select, users_withheld
+from warehouse.public_withheld import Withheld, withhold
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.remarks import write_remarks
+from warehouse.rows_told_on import VINTAGE, keep_passports, tell_on
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -129,6 +135,8 @@ def _make(
     check_versions(settings)
     version = next_version(settings)
     lake = snapshot.lake_state(settings)
+    # What the public may see first: a version that is refused leaves nothing behind.
+    decided = None if rollback is not None else _decided(settings, connection, tables, current, version)
     made: dict[str, Tier] = {}
     for name in TIERS:
         tier = Tier(settings, name, version)
@@ -139,7 +147,12 @@ def _make(
             if rollback is not None:
                 source = tier.folder / f"{version_name(rollback)}.duckdb"
                 opened.enter_context(_attached(connection, tier, source, "wanted"))
-            now_relations = _relations(connection, settings, tables, name, rollback)
+            if name == "public" and rollback is not None:
+                check_again(connection, settings)
+            if name == "public" and decided is not None:
+                now_relations = decided.relations
+            else:
+                now_relations = _relations(connection, settings, tables, name, rollback)
             if name == "analyst":
                 # The analysts' exact numbers decide the vintages of both tiers.
                 dated = [table for table in tables if table.time_key is not None]
@@ -150,7 +163,18 @@ def _make(
                 snapshot.change_kinds(connection, settings, before, lake, is_rollback=rollback is not None)
                 restated.find_restatements(connection, dated, before="before", version=version)
                 month_standing.settle(connection)
-            _write_tier(settings, connection, tier, tables, now_relations, lake, now)
+            # What is withdrawn is not told to the public again, as an earlier vintage or an old value.
+            earlier = "wanted" if name == "public" and rollback is not None else "before"
+            with _written(settings, connection, tier, tables, now_relations, lake, now, earlier=earlier):
+                if name == "analyst":
+                    shown = None if decided is None else decided.told.anew
+                    write_told(connection, shown, settings.min_cell, before="before", target="target")
+                elif decided is None:
+                    write_counts(connection, settings, None, None, target="target")
+                else:
+                    if before is not None:
+                        keep_passports(connection, tables, before="before", target="target")
+                    write_counts(connection, settings, decided.withheld, decided.told, target="target")
         tier.settle()
         made[name] = tier
     for name, tier in made.items():
@@ -171,6 +195,35 @@ def _make(
     return Published(version, made["analyst"].database, made["public"].database, True)
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """What the public tier shows: by table the relation that holds it, and of which cells."""
+
+    relations: Mapping[str, str]
+    withheld: Withheld
+    told: Told
+
+
+def _decided(
+    settings: Settings,
+    connection: Connection,
+    tables: Sequence[MetricTable],
+    current: Mapping[str, Manifest | None],
+    version: int,
+) -> _Decided:
+    """Decide what is withheld and hold it against the gate. Raises GateClosed."""
+    with contextlib.ExitStack() as opened:
+        for name, before in current.items():
+            if before is not None:
+                tier = Tier(settings, name, version)
+                opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
+        withheld = withhold(connection, tables, settings, before="analyst_before")
+        relations = _relations(connection, settings, tables, "public", None)
+        tell_on(connection, tables, relations, before="public_before")
+        connection.execute("DROP VIEW IF EXISTS told_before")
+    return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
+
+
 def _write_pages(tier: Tier, before: Manifest | None, pages: Pages) -> None:
     """Let ``pages`` write the report of the finished version, whole, under its versioned name."""
     working = tier.working_folder / "report"
@@ -187,12 +240,13 @@ def _relations(
 ) -> dict[str, str]:
     """For each table the relation that holds what this tier will show (all columns but state and vintage)."""
     relations = {}
+    users = users_withheld(connection, tables, settings.min_cell) if tier == "public" and rollback is None else None
     for table in tables:
         if rollback is not None:
             select = _as_it_was(connection, table)
         elif tier == "public":
-            users = "shaped_monthly_users" if any(one.name == "monthly_users" for one in tables) else None
-            select = public_select(table, f"shaped_{table.name}", users, settings.min_cell)
+            flagged = frozenset(one.name for one in measures([table]))
+            select = public_select(table, f"shaped_{table.name}", flagged, users, settings.min_cell)
         else:
             columns = ", ".join(map(quoted, table.shaped))
             select = f"SELECT {columns} FROM shaped_{table.name}"  # noqa: S608 names of the build
@@ -211,7 +265,8 @@ def _as_it_was(connection: Connection, table: MetricTable) -> str:
     return f"SELECT {values} FROM wanted.marts.{table.name} AS own"  # noqa: S608 names of the build
 
 
-def _write_tier(
+@contextlib.contextmanager
+def _written(
     settings: Settings,
     connection: Connection,
     tier: Tier,
@@ -219,31 +274,35 @@ def _write_tier(
     relations: Mapping[str, str],
     lake: Mapping[str, object],
     now: dt.datetime,
-) -> None:
-    """Write the tier's database file, closed and complete, under its temporary name."""
+    *,
+    earlier: str,
+) -> Iterator[None]:
+    """Write the tier's database file, closed and complete when left, under its temporary name."""
     # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included.
     connection.execute(f"ATTACH '{_quoted(tier.working_database)}' AS target (STORAGE_VERSION 'v1.0.0')")
     try:
         connection.execute("CREATE SCHEMA target.marts")
         for table in tables:
+            tells_on = VINTAGE in columns_of(connection, relations[table.name])
             connection.execute(
                 f"""
                 CREATE TABLE target.marts.{table.name} AS
-                SELECT {", ".join(_published(table, name) for name in table.columns)}
+                SELECT {", ".join(_published(table, name, tells_on=tells_on) for name in table.columns)}
                 FROM {relations[table.name]} AS own {_standing(table)}
                 ORDER BY {", ".join(f"own.{quoted(key)}" for key in table.keys)}
                 """  # noqa: S608 names of the build's tables
             )
         dated = [table for table in tables if table.time_key is not None]
         for table in dated:
-            restated.write_vintages(connection, table, before="before", target="target")
-        restated.write_restatements(connection, dated, before="before", target="target")
+            restated.write_vintages(connection, table, before=earlier, target="target")
+        restated.write_restatements(connection, dated, before="before", target="target", earlier=earlier)
         snapshot.write_dimensions(connection, target="target")
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
         write_losses(connection, target="target")
         passports.write(connection, tables, lake, now, target="target")
         # Some hundred small statements in one commit, because each commit is made durable.
         in_transaction(connection, lambda: write_remarks(connection, tables, target="target"))
+        yield
         connection.execute("CHECKPOINT target")
     finally:
         connection.execute("DETACH target")
@@ -259,9 +318,9 @@ def _standing(table: MetricTable) -> str:
     )
 
 
-def _published(table: MetricTable, name: str) -> str:
+def _published(table: MetricTable, name: str, *, tells_on: bool) -> str:
     if table.time_key is not None and name == "vintage":
-        return "now.vintage AS vintage"
+        return f"coalesce(own.{VINTAGE}, now.vintage) AS vintage" if tells_on else "now.vintage AS vintage"
     if table.time_key is not None and name == "state":
         # What misses a held batch is never more than provisional, however settled the month.
         return "if(own.held_agencies IS NULL, now.state, 'provisional') AS state"

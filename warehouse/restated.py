@@ -178,7 +178,11 @@ def write_vintages(connection: Connection, table: MetricTable, *, before: str, t
             f"SELECT {aligned(connection, columns, f'{before}.marts.{table.name}')} "  # noqa: S608
             f"FROM {before}.marts.{table.name} AS own JOIN vintages AS now ON now.calendar = own.calendar "
             f"AND now.time_key = own.{table.time_key} AND now.is_month = {table.is_monthly} "
-            "WHERE now.vintage <> own.vintage"
+            "WHERE now.vintage <> own.vintage "
+            # A row that stands as it was told (rows_told_on.py) is superseded by nothing.
+            f"AND NOT EXISTS (SELECT 1 FROM {target}.marts.{table.name} AS still WHERE still.vintage = own.vintage AND "
+            + " AND ".join(f"still.{quoted(key)} IS NOT DISTINCT FROM own.{quoted(key)}" for key in table.keys)
+            + ")"
         )
     if f"{table.name}_vintages" in existing:
         parts.append(
@@ -253,33 +257,46 @@ def find_restatements(connection: Connection, tables: Sequence[MetricTable], *, 
     )
 
 
-def write_restatements(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:
-    """Make ``restatements``: those of the snapshot before, and this version's, with the values this tier may show."""
+def write_restatements(
+    connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str, earlier: str
+) -> None:
+    """Make ``restatements``: those of the snapshot ``earlier``, and this version's, with what this tier may show.
+
+    Where ``earlier`` is not the snapshot ``before``, that one is withdrawn: its numbers are not told again.
+    """
     columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in RESTATEMENT_COLUMNS.items())
     typed = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
     connection.execute(f"CREATE TABLE {target}.marts.restatements ({typed})")
-    existing = tables_of(connection, before)
-    if "restatements" in existing:
-        connection.execute(f"INSERT INTO {target}.marts.restatements SELECT {columns} FROM {before}.marts.restatements")  # noqa: S608
+    if "restatements" in tables_of(connection, earlier):
+        old_rows = f"SELECT {columns} FROM {earlier}.marts.restatements"  # noqa: S608
+        connection.execute(f"INSERT INTO {target}.marts.restatements {old_rows}")
     changed = set(connection.execute("SELECT DISTINCT table_name, measure FROM restated_now").fetchall())
     for table in tables:
         keys = " AND ".join(
             f"{{side}}.{quoted(key)}::VARCHAR = cell.keys[{place}]" for place, key in enumerate(table.keys, 1)
         )
         for measure in (name for name in table.measures if (table.name, name) in changed):
-            # The values are read again from this tier's own tables: what a tier withholds stays withheld here.
+            old = f"old.{quoted(measure)}::DOUBLE, old.{measure}_status"
+            if earlier != before:
+                old = f"NULL, if(old.{measure}_status = 'value', 'suppressed', old.{measure}_status)"
+            # The values are read again from this tier's own tables: what a tier withholds stays withheld here, and
+            # what it does not show otherwise than before is no restatement of it: that alone would say that it moved.
             connection.execute(
                 f"""
                 INSERT INTO {target}.marts.restatements
                 SELECT
                     cell.table_name, cell.key, cell.vintage,
-                    old.{quoted(measure)}::DOUBLE, old.{measure}_status,
+                    {old},
                     new.{quoted(measure)}::DOUBLE, new.{measure}_status,
                     cell.reason, cell.published_version
                 FROM restated_now AS cell
                 LEFT JOIN {before}.marts.{table.name} AS old ON {keys.format(side="old")}
                 LEFT JOIN {target}.marts.{table.name} AS new ON {keys.format(side="new")}
                 WHERE cell.table_name = '{table.name}' AND cell.measure = '{measure}'
+                    AND (
+                        old.{quoted(measure)} IS DISTINCT FROM new.{quoted(measure)}
+                        OR old.{measure}_status IS DISTINCT FROM new.{measure}_status
+                    )
                 ORDER BY cell.key
                 """  # noqa: S608
             )

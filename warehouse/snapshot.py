@@ -137,7 +137,10 @@ def write_meta(
         rows |= {
             "min_cell": str(settings.min_cell),
             "note.suppression": "A number that rests on fewer than min_cell persons is withheld (status suppressed).",
-            "note.complementary_suppression": "Not applied yet: a withheld cell may follow from a total and its parts.",
+            "note.complementary_suppression": "What was found to give a withheld number away by sums, by longer times, "
+            "by the other calendar or by earlier versions is withheld too. Numbers of people who are counted in "
+            "several scopes, and of a day, are not searched. disclosure.public_already counts what follows from "
+            "numbers told before.",
         }
     connection.execute(f"CREATE TABLE {target}.marts._meta (key VARCHAR, value VARCHAR)")
     for key, value in rows.items():

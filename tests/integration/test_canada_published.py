@@ -9,6 +9,7 @@ from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 
+import public_attacker
 import pytest
 
 from broker import local
@@ -201,3 +202,14 @@ def test_not_provided_and_not_applicable_stay_apart_to_the_page(departments, pub
             wanted = told(channels[channel])
             # Users, visits, completed, declared: the fourth is the department's own word.
             assert cells[3] == (ON_THE_PAGE[wanted] if isinstance(wanted, str) else f"{wanted:,}"), (agency, channel)
+
+
+@pytest.mark.parametrize("quantity", ["visits", "completed"])
+def test_no_withheld_number_follows_from_the_public_tier_and_by_the_threshold_alone_some_would(
+    published, settings, quantity
+):
+    cells, tree = public_attacker.read(settings, quantity)
+    assert any(cell.is_shown for cell in cells)
+    assert not all(cell.is_shown for cell in cells)
+    assert public_attacker.inferred(cells, tree, 10, asked=3) == []
+    assert public_attacker.inferred(public_attacker.by_threshold_alone(cells, 10), tree, 10, asked=3)

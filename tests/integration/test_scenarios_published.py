@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 from pathlib import Path
 
+import public_attacker
 import pytest
 from five_reports import SCALE, compliance, newest
 
@@ -392,3 +393,14 @@ def test_activity_came_and_went_in_four_districts_but_not_in_kahak(published):
         WHERE scope = 'district' AND days > 30 AND gap_to < DATE '2020-03-20' ORDER BY scope_id
     """
     assert published.execute(query).fetchall() == [("jafarieh",), ("khalajestan",), ("markazi",), ("salafchegan",)]
+
+
+@pytest.mark.parametrize("quantity", ["visits", "completed"])
+def test_no_withheld_number_follows_from_the_public_tier_and_by_the_threshold_alone_some_would(
+    scenarios_home, quantity
+):
+    cells, tree = public_attacker.read(scenarios_home, quantity)
+    assert any(cell.is_shown for cell in cells)
+    assert not all(cell.is_shown for cell in cells)
+    assert public_attacker.inferred(cells, tree, 10, asked=3) == []
+    assert public_attacker.inferred(public_attacker.by_threshold_alone(cells, 10), tree, 10, asked=3)

@@ -52,8 +52,9 @@ def test_a_count_is_its_own_numerator_and_a_ratio_has_both_parts(agencies, setti
 def test_every_published_number_has_one_passport_and_nothing_else_has(agencies, settings, look):
     agencies.put("monthly_transactions", completed=200, received=250)
     agencies.put("monthly_transactions", channel="portal", completed=3, received=250, keys=3)
+    agencies.put("monthly_transactions", channel="paper", completed=197)
     publish(settings, now=NOW)
-    wanted = {"analyst": 4, "public": 0}
+    wanted = {"analyst": 5, "public": 0}
     for tier in wanted:
         ((numbers,),) = look(
             "SELECT sum((completed_status = 'value')::INT + (received_status = 'value')::INT) "
@@ -62,7 +63,7 @@ def test_every_published_number_has_one_passport_and_nothing_else_has(agencies, 
         )
         ((passports,),) = look("SELECT count(*) FROM marts.figure_passports", tier)
         assert passports == numbers
-    assert look("SELECT count(DISTINCT (table_name, measure, key)) FROM marts.figure_passports") == [(4,)]
+    assert look("SELECT count(DISTINCT (table_name, measure, key)) FROM marts.figure_passports") == [(5,)]
     assert look(ASKED.format("count(*)", "monthly_transactions", "completed"), "public") == [(1,)]
 
 
@@ -97,13 +98,13 @@ def test_inputs_name_window_and_events_and_the_public_sees_no_events(agencies, s
     assert json.loads(public) == {"lake": {}, "window": ["2020-03-20", "2020-04-20"]}
 
 
-def test_a_part_that_is_withheld_is_withheld_in_the_passport(agencies, settings, look):
-    agencies.put("monthly_channel_share", transactions=200, total_transactions=400, share=0.5, users_share=0.4)
+def test_a_share_of_users_who_are_withheld_has_no_passport(agencies, settings, look):
+    agencies.put("monthly_channel_share", transactions=400, total_transactions=400, share=1.0, users_share=0.4)
     agencies.put("monthly_users", active_users=7, keys=7)
     publish(settings, now=NOW)
     asked = ASKED.format("numerator, denominator", "monthly_channel_share", "users_share")
     assert look(asked) == [(7.0, 7.0)]
-    assert look(asked, "public") == [(None, None)]
+    assert look(asked, "public") == []
 
 
 def test_definitions_travel_with_the_numbers(agencies, settings, look):

@@ -187,8 +187,8 @@ def test_duckdb_1_reads_what_duckdb_2_published(settings, build, old_duckdb: Pat
         "    con = duckdb.connect(path, read_only=True)\n"
         "    names = con.execute('SELECT schema_name, table_name FROM duckdb_tables()').fetchall()\n"
         "    assert len(names) > 15\n"
-        "    for _, name in names:\n"
-        "        con.execute(f'SELECT * FROM marts.{name}').fetchall()\n"
+        "    for schema, name in names:\n"
+        "        con.execute(f'SELECT * FROM {schema}.{name}').fetchall()\n"
         "    print(con.execute('SELECT active_users FROM marts.monthly_users').fetchall())\n"
     )
     files = [str(settings.published / tier / "current.duckdb") for tier in ("analyst", "public")]
