@@ -28,7 +28,7 @@ def test_the_files_of_unchanged_tables_are_shared_with_the_version_before(settin
     build.put("monthly_users", active_users=50)
     build.put("monthly_visits", visits=90)
     publish(settings)
-    build.put("monthly_users", active_users=51)
+    build.put("monthly_users", active_users=70)
     publish(settings)
     first, second = _inodes(settings, 1), _inodes(settings, 2)
     shared = {name for name, inode in second.items() if first[name] == inode}
@@ -38,6 +38,16 @@ def test_the_files_of_unchanged_tables_are_shared_with_the_version_before(settin
         found = manifest(settings, tier)
         assert found is not None
         assert f"parquet/dim_month/v{found.version:06d}.parquet" in found.checksums
+
+
+def test_what_moved_by_a_few_is_written_anew_for_analysts_alone(settings, build):
+    build.put("monthly_users", active_users=50)
+    publish(settings)
+    build.put("monthly_users", active_users=51)
+    publish(settings)
+    first, second = _inodes(settings, 1), _inodes(settings, 2)
+    anew = {name for name, inode in second.items() if first[name] != inode}
+    assert anew == {"analyst/monthly_users.parquet"}
 
 
 def test_a_file_that_is_not_what_was_published_is_written_anew(settings, build):
