@@ -80,15 +80,18 @@ def attack(
     most: int | None = None,
     exact: bool = False,
     seen: Seen | None = None,
+    blames: Flags | None = None,
 ) -> Found:
     """Every withheld cell that readers of the shown ones can infer more closely than ``need`` (width) allows.
 
     Where more than ``most`` patterns of cells cannot be proved safe together, they are named unproved: enough for whom
     withholds more of what is shown around them; where nothing is, they are judged one by one. With ``exact`` nothing is
     judged together: every withheld cell has its own two programs. ``seen`` is
-    read and added to.
+    read and added to. ``blames``: the shown cells that may be named as reasons, the nearest ones that there are.
     """
-    reader = _Reader(sums, numbers, shown, need, seen or Seen.nothing(len(numbers)))
+    reader = _Reader(
+        sums, numbers, shown, need, seen or Seen.nothing(len(numbers)), shown if blames is None else blames
+    )
     return reader.exposed(most=most, exact=exact)
 
 
@@ -96,13 +99,13 @@ def intervals(sums: Sums, numbers: Numbers, shown: Flags, cells: Places) -> list
     """What readers of the shown cells know of some withheld ones: the least and the greatest number that fit."""
     need = np.zeros(len(numbers))
     need[cells] = 1.0
-    reader = _Reader(sums, numbers, shown, need, Seen.nothing(len(numbers)))
+    reader = _Reader(sums, numbers, shown, need, Seen.nothing(len(numbers)), shown)
     return [reader.interval(int(cell))[:2] for cell in cells]
 
 
 class _Reader:
-    def __init__(self, sums: Sums, numbers: Numbers, shown: Flags, need: Numbers, seen: Seen) -> None:
-        self.numbers, self.need = numbers, need
+    def __init__(self, sums: Sums, numbers: Numbers, shown: Flags, need: Numbers, seen: Seen, blames: Flags) -> None:
+        self.numbers, self.need, self.blames = numbers, need, blames
         self.groups: Groups = grouped(sums, numbers, shown, need)
         bound = self.groups.bound
         size = bound.shape
@@ -154,17 +157,29 @@ class _Reader:
         bound, source = self.groups.bound, self.groups.source
         alone = np.bincount(self.part_of_row)[self.part_of_row] == 1
         has_both = (np.asarray((bound > 0).sum(axis=1)) > 0) & (np.asarray((bound < 0).sum(axis=1)) > 0)
-        return self.part_of_row[alone & has_both & (source < 0)]
+        return np.asarray(self.part_of_row[alone & has_both & (source < 0)], dtype=np.int64)
 
     def _around(self, shape: int) -> tuple[int, ...]:
-        """The shown cells whose equations touch a pattern; where only ties do, those of all its part."""
+        """The shown cells whose equations touch a pattern; where only ties do, the nearest ones."""
         bound, touched = self.by_group, self._groups_of(self.groups.touched, shape)
-        rows = {int(row) for group in touched for row in bound.indices[bound.indptr[group] : bound.indptr[group + 1]]}
-        cells = {int(self.groups.source[row]) for row in rows} - {-1}
-        if not cells:
-            parts = np.isin(self.part_of_row, self.part[touched])
-            cells = set(self.groups.source[parts].tolist()) - {-1}
-        return tuple(sorted(cells))
+        rows = [bound.indices[bound.indptr[group] : bound.indptr[group + 1]] for group in touched]
+        return self._nearest(np.unique(np.concatenate([*rows, []])).astype(np.int64))
+
+    def _nearest(self, rows: Places) -> tuple[int, ...]:
+        """The cells that may be blamed for some equations; where none may, for those beside them, and so on."""
+        while True:
+            cells = self._blamed(rows)
+            here = np.zeros(self.groups.bound.shape[0])
+            here[rows] = 1.0
+            beside = np.flatnonzero(abs(self.groups.bound) @ (abs(self.groups.bound).T @ here))
+            if cells or len(beside) <= len(rows):
+                return cells
+            rows = beside
+
+    def _blamed(self, rows: Places) -> tuple[int, ...]:
+        cells = self.groups.source[rows]
+        cells = cells[cells >= 0]
+        return tuple(np.unique(cells[self.blames[cells]]).tolist())
 
     def told(self) -> list[Exposed]:
         """Cells that follow without a program: each group of leaves is at most what any of its equations leaves it."""
@@ -181,14 +196,14 @@ class _Reader:
             floors = np.where(up, under + high[groups], low[groups] - over)
             _tighten(high, by_high, groups, rows, tops, np.less)
             _tighten(low, by_low, groups, rows, floors, np.greater)
-        at_most, at_least = self.groups.touched @ high, self.groups.inside @ low
+        at_most, at_least = self.groups.touched @ high, np.minimum(self.groups.inside @ low, self.low)
         narrow = (at_most - at_least < self.width_needed - _TOLERANCE) & (self.width_needed > 0)
         narrow &= np.diff(self.groups.touched.indptr) > 0
         reasons: dict[int, tuple[int, ...]] = {}
         for shape in np.flatnonzero(narrow).tolist():
             touched = self._groups_of(self.groups.touched, shape)
-            blamed = self.groups.source[np.setdiff1d(np.concatenate([by_high[touched], by_low[touched]]), [-1])]
-            reasons[shape] = tuple(sorted({int(cell) for cell in blamed if cell >= 0})) or self._around(shape)
+            rows_by = np.setdiff1d(np.concatenate([by_high[touched], by_low[touched]]), [-1])
+            reasons[shape] = self._blamed(rows_by) or self._around(shape)
         mine = self.groups.pattern[self.cells]
         told = self.cells[narrow[mine] & ((at_most - at_least)[mine] < self.need[self.cells] - _TOLERANCE)]
         return [
@@ -214,8 +229,9 @@ class _Reader:
         weights[:] = 0.0
         weights[inside] = -1.0
         low, more = self._solved(weights, touched) if len(inside) else (0.0, ())
-        self.low[shape], self.high[shape] = max(0.0, -low), high
-        return max(0.0, -low), high, tuple(sorted({*binding, *more}))
+        low = min(max(0.0, -low), float(self.low[shape]))
+        self.low[shape], self.high[shape] = low, high
+        return low, high, tuple(sorted({*binding, *more}))
 
     def _groups_of(self, matrix: csr_array, shape: int) -> Places:
         return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)
@@ -312,8 +328,7 @@ class _Reader:
         if result is None:
             return float("inf"), ()
         found, rows = result
-        blamed = self.groups.source[rows[np.abs(found.eqlin.marginals) > 1e-7]]
-        return float(-found.fun), tuple(int(cell) for cell in blamed if cell >= 0)
+        return float(-found.fun), self._blamed(rows[np.abs(found.eqlin.marginals) > 1e-7])
 
     def _beside(self, groups: Places) -> Flags:
         """The groups in the same parts of the equations as some."""

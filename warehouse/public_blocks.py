@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disclosure.blocks import TIMES, TIMES_REST, Table, one_number
 from disclosure.blocks import Blocks as LineBlocks
+from disclosure.blocks import Table, one_number
 from disclosure.relations import Flags, Numbers, Places
 from disclosure.stocks import Stocks, shown_stocks
 from disclosure.sums import looks
@@ -61,18 +61,6 @@ class Blocks:
             if (shown == ~withheld).all():
                 return shown
             withheld = ~shown
-
-    def given_by_months(self, shown: Flags) -> Flags:
-        """Longer times whose months are all ``shown`` and make them up: telling them as well says nothing more."""
-        lines, numbers = self._lines, self._cells.numbers
-        of_part = np.repeat(np.arange(len(lines.wholes)), np.diff(lines.starts))
-        count = len(lines.wholes)
-        missing = np.bincount(of_part, weights=~shown[lines.parts], minlength=count)
-        sums = np.bincount(of_part, weights=numbers[lines.parts], minlength=count)
-        of_times = np.isin(np.asarray(lines.rule), (TIMES, TIMES_REST))
-        given = np.zeros(len(shown), dtype=bool)
-        given[lines.wholes[of_times & (missing == 0) & (np.abs(sums - numbers[lines.wholes]) < 0.5)]] = True
-        return given
 
 
 def _stocks(connection: Connection, calendar: str) -> Stocks:

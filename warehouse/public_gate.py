@@ -13,8 +13,8 @@ import numpy as np
 
 from contracts.errors import GateClosed
 from disclosure.attack import attack
-from disclosure.moves import told_moves
-from disclosure.relations import Flags, Places
+from disclosure.moves import Tables, told_between, told_moves
+from disclosure.relations import Flags, Numbers, Places
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, quoted
 from warehouse.public_cells import measures
@@ -37,7 +37,14 @@ def check_public(
 ) -> Told:
     """What ``relations`` tell of the cells. Raises GateClosed, naming the cells, where that gives people away."""
     shown = _shown(connection, tables, relations, len(withheld.need), "=")
-    found = [*_told_again(withheld, shown), *_followed(withheld, shown)]
+    stands = _shown(connection, tables, relations, len(withheld.need), "<>") & ~shown
+    # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
+    with np.errstate(invalid="ignore"):
+        may_be_known = np.abs(withheld.cells.numbers - withheld.past.told) >= withheld.k
+    found = [
+        *_told_again(withheld, shown, np.where(may_be_known, 0.0, withheld.need)),
+        *_followed(withheld, shown, np.where(stands & may_be_known, 0.0, withheld.need)),
+    ]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))
         lines = [f"{names[cell]} ({why})" for cell, why in found[:_NAMED]]
@@ -46,7 +53,7 @@ def check_public(
             f"the public tier is not published: {len(found)} numbers give people away: {'; '.join(lines)}{more}",
             hint="docs/disclosure.md",
         )
-    return Told(shown, _shown(connection, tables, relations, len(withheld.need), "<>") & ~shown)
+    return Told(shown, stands)
 
 
 def _shown(
@@ -71,7 +78,7 @@ def _shown(
     return shown
 
 
-def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
+def _told_again(withheld: Withheld, shown: Flags, need: Numbers) -> Iterator[tuple[int, str]]:
     """Numbers that readers may not be told beside what they were told before."""
     cells, past, k = withheld.cells, withheld.past, withheld.k
     known = shown & ~np.isnan(past.told)
@@ -80,16 +87,17 @@ def _told_again(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
         yield cell, f"moved by fewer than {k:.0f} since it was told"
     for cell in np.flatnonzero(shown & cells.can_hide & past.frozen).tolist():
         yield cell, "was withheld while others of its time were told"
-    # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
-    with np.errstate(invalid="ignore"):
-        may_be_known = np.abs(cells.numbers - past.told) >= k
+    tables = Tables(past.last, np.where(past.ahead, 0.0, withheld.need), cells.numbers, shown, need)
     for sums in cells.sums:
         for one in told_moves(sums, moves, known, k):
-            if not may_be_known[one.cell]:
+            if need[one.cell] > 0:
                 yield one.cell, f"moved by {one.low:.0f} to {one.high:.0f} since it was told, as others say"
+        for one in told_between(sums, tables, k):
+            if need[one.cell] > 0:
+                yield one.cell, f"between {one.low:.0f} and {one.high:.0f}, beside the version before"
 
 
-def _followed(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
+def _followed(withheld: Withheld, shown: Flags, need: Numbers) -> Iterator[tuple[int, str]]:
     """Withheld numbers that follow from shown ones; what was proved where no less was shown is not proved again.
 
     What follows from numbers that were told before and have not moved is public already: refusing the version would
@@ -99,12 +107,12 @@ def _followed(withheld: Withheld, shown: Flags) -> Iterator[tuple[int, str]]:
     if withheld.is_proved and not (shown & ~withheld.shown).any():
         return
     for sums in cells.sums:
-        found = attack(sums, cells.numbers, shown, withheld.need, most=_NAMED)
+        found = attack(sums, cells.numbers, shown, need, most=_NAMED)
         public = {}
         if found.exposed:
             if not found.is_proved:
-                found = attack(sums, cells.numbers, shown, withheld.need)
-            again = attack(sums, cells.numbers, shown & withheld.fixed, withheld.need)
+                found = attack(sums, cells.numbers, shown, need)
+            again = attack(sums, cells.numbers, shown & withheld.fixed, need)
             public = {one.cell: one.high - one.low for one in again.exposed}
         for one in found.exposed:
             if public.get(one.cell, np.inf) > one.high - one.low + _TOLERANCE:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.settings import Settings
 from disclosure.attack import Exposed, Seen, attack
-from disclosure.moves import told_moves
+from disclosure.moves import Tables, told_between, told_moves
 from disclosure.relations import Flags, Numbers
 from disclosure.sums import Sums
 from warehouse.connection import Connection
@@ -59,7 +59,7 @@ def withhold(connection: Connection, tables: Sequence[MetricTable], settings: Se
     k = settings.min_cell
     small = flagged(connection, tables, k)
     cells = cells_of(connection, tables, small, k)
-    past = history(connection, before=before)
+    past = history(connection, tables, before=before)
     decided = _Decision(cells, Blocks(connection, listed, cells, k, settings.calendar), past, k).made()
     _write_flags(connection, tables, small, decided.shown)
     return decided
@@ -76,16 +76,13 @@ class _Decision:
         withheld = past.frozen | little
         self.small = ~cells.shown | (cells.can_hide & withheld)
         self.fixed = (self.moved == 0) & ~self.small
-        # A longer time that is not told for its months' sake is no secret by itself.
-        self.need = np.where(past.late & ~self.small, 0.0, cells.need)
+        self.need = cells.need
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
     def made(self) -> Withheld:
-        late, sums = self.past.late, self.cells.sums
-        # Longer times that come late stand in the blocks as if told: nothing need hide beside them.
-        settled = self.blocks.settle(self.small, self.fixed, self.past.told)
-        shown = settled & ~late
+        sums = self.cells.sums
+        shown = self.blocks.settle(self.small, self.fixed, self.past.told)
         asked = {place for place in range(len(sums)) if self._is_new(place, shown)}
         waiting = list(range(len(sums)))
         left: dict[int, list[Exposed]] = {}
@@ -101,12 +98,10 @@ class _Decision:
                 helpless = [place for place, found in left.items() if found]
                 gone |= shown & ~self.fixed & self.cells.can_hide & _of([sums[place] for place in helpless], len(shown))
             before = shown
-            settled = self.blocks.without(~settled | gone) if gone.any() else settled
-            shown = settled & ~late
+            shown = self.blocks.without(~shown | gone) if gone.any() else shown
             changed = np.flatnonzero(before & ~shown)
             waiting = [place for place, one in enumerate(sums) if np.isin(changed, one.members.indices).any()]
         exposed = tuple(one for place in sorted(left) for one in left[place])
-        shown |= late & settled & self.blocks.given_by_months(shown)
         is_proved = not waiting and not exposed
         return Withheld(
             *(self.cells, self.k, self.need, self.past, self.small, self.fixed, shown, is_proved, exposed),
@@ -134,8 +129,12 @@ class _Decision:
         return found.exposed
 
     def _move(self, place: int, shown: Flags) -> Sequence[Exposed]:
-        known = shown & ~np.isnan(self.moved)
-        return told_moves(self.cells.sums[place], np.where(known, self.moved, 0.0), known, self.k)
+        cells, past, known = self.cells, self.past, shown & ~np.isnan(self.moved)
+        tables = Tables(past.last, np.where(past.ahead, 0.0, self.need), cells.numbers, shown, self.need)
+        return [
+            *told_moves(cells.sums[place], np.where(known, self.moved, 0.0), known, self.k),
+            *told_between(cells.sums[place], tables, self.k),
+        ]
 
     def _cheapest(self, found: Sequence[Exposed], shown: Flags, *, is_late: bool) -> Flags:
         """For each cell the cheapest shown one that gives it away; the second calendar first: it tells things again."""

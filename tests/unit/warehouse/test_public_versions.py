@@ -42,10 +42,11 @@ LATER = (
 class World:
     """Completed transactions by agency, month and channel, told with all their sums."""
 
-    def __init__(self, build) -> None:
+    def __init__(self, build, months: int = 3) -> None:
         self.build = build
         self.agencies = tuple(FIRST)
         self.numbers = np.array([FIRST[name] for name in self.agencies])
+        self.numbers[:, months:] = 0
         rows = [("national", "IR", None), *(("agency", name, "national:IR") for name in self.agencies)]
         for scope, name, parent in rows:
             build.run(
@@ -56,7 +57,7 @@ class World:
             itertools.product((NATION, *(("agency", name) for name in self.agencies)), TIMES, (*CHANNELS, "all"))
         )
         self.masks = [self.mask(*key) for key in self.keys]
-        self.told: list[float] = [-1.0] * len(self.keys)
+        self.told = [0] * len(self.keys)
         self.tell()
 
     def mask(self, scope, time, channel):
@@ -84,7 +85,8 @@ class World:
 def shown(settings, world, version):
     """What a public version says of its day: number or NaN for each of the world's keys.
 
-    A number that stands under an older vintage is that version's: readers know no more of today by it.
+    A number that stands under an older vintage is that version's: readers know no more of today by it. Where there is
+    no row, nothing had come.
     """
     file = settings.published / "public" / f"v{version:06d}.duckdb"
     with duckdb.connect(str(file), read_only=True) as connection:
@@ -96,7 +98,8 @@ def shown(settings, world, version):
             )
         ).fetchall()
     found = {((kind, name), time, channel): number for kind, name, time, channel, number in rows}
-    return np.array([np.nan if found[key] is None else found[key] for key in world.keys], dtype=float)
+    numbers = (found.get(key, 0) for key in world.keys)
+    return np.array([np.nan if number is None else number for number in numbers], dtype=float)
 
 
 def interval(weights, equations, ends):
@@ -128,7 +131,9 @@ def few(world, versions):
         for place, key in enumerate(world.keys):
             if np.isnan(cells[place]):
                 low, high = interval(upto(place, version), equations, ends)
-                if high - low < K - 0.01:
+                # That a large number which is told now was the same before gives nobody away.
+                is_told_later = any(later[place] >= K for later in versions[version + 1 :]) and low > K - 0.01
+                if high - low < K - 0.01 and not is_told_later:
                     found.append((f"v{version + 1}", key, round(low), round(high)))
             if version:
                 low, high = interval(upto(place, version, version), equations, ends)
@@ -144,10 +149,25 @@ def world(build):
     return World(build)
 
 
-@pytest.mark.parametrize("now", [dt.datetime(2020, 12, 1, tzinfo=dt.UTC), IN_THE_QUARTER], ids=["ended", "open"])
-def test_late_events_are_published_version_by_version_and_all_versions_together_tell_of_no_few(settings, world, now):
+THIRD_MONTH = [(name, 2, place, count) for name, months in FIRST.items() for place, count in enumerate(months[2])]
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "later"),
+    [
+        (dt.datetime(2020, 12, 1, tzinfo=dt.UTC), 3, LATER),
+        (IN_THE_QUARTER, 3, LATER),
+        (IN_THE_QUARTER, 2, ([*THIRD_MONTH, ("tax", 0, 0, 1)], *LATER)),
+        (IN_THE_QUARTER, 2, ([("ports", 2, 0, 4), ("tax", 2, 0, 12), ("post", 0, 0, 1)], *LATER)),
+    ],
+    ids=["ended", "open", "begins at once", "begins slowly"],
+)
+def test_late_events_are_published_version_by_version_and_all_versions_together_tell_of_no_few(
+    settings, build, now, months, later
+):
+    world = World(build, months)
     versions = []
-    for events in ([], *LATER):
+    for events in ([], *later):
         world.late(events)
         made = publish(settings, now=now)
         assert made.is_new
@@ -176,7 +196,9 @@ def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_g
     world.late([("tax", 0, 0, 3), ("parks", 0, 0, 25)])
     nothing = public_withheld.history
     with monkeypatch.context() as patch:
-        patch.setattr(public_withheld, "history", lambda connection, *, before: nothing(connection, before="none"))
+        patch.setattr(
+            public_withheld, "history", lambda connection, tables, *, before: nothing(connection, tables, before="none")
+        )
         gate_off(patch)
         second = shown(settings, world, publish(settings).version)
     assert few(world, [first, second])

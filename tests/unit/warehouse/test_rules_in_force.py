@@ -41,9 +41,6 @@ class RulesOfATable:
     def without(self, withheld):
         return self.blocks.shown(withheld)
 
-    def given_by_months(self, shown):
-        return np.zeros(len(shown), dtype=bool)
-
 
 def test_the_rules_in_force_leave_nothing_to_infer_and_their_loss_is_bounded():
     rules = greedy = least = 0.0
@@ -52,7 +49,8 @@ def test_the_rules_in_force_leave_nothing_to_infer_and_their_loss_is_bounded():
         count = len(problem.numbers)
         cells = Cells(problem.numbers, problem.shown, problem.can_hide, problem.need, problem.sums)
         no = np.zeros(count, dtype=bool)
-        past = History(np.full(count, np.nan), no, no, 0)
+        nothing = np.full(count, np.nan)
+        past = History(nothing, nothing, no, no, 0)
         made = _Decision(cells, RulesOfATable(problem), past, K).made()
         assert not made.exposed
         assert not attack(problem.sums[0], problem.numbers, made.shown, problem.need, exact=True).exposed
