@@ -4,6 +4,7 @@ As many random tables as DISCLOSURE_TABLES says (1,000 in `make disclosure`).
 """
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy.sparse import block_array, csr_array, hstack
 
 from disclosure.attack import Seen, attack
 from disclosure.complement import complement
-from disclosure.moves import told_moves
+from disclosure.moves import Tables, told_between, told_moves
 from disclosure.sums import Sums, of_table
 
 TABLES = int(os.environ.get("DISCLOSURE_TABLES", "120"))
@@ -46,6 +47,29 @@ def again(problem, first, moves):
     raise AssertionError("no end")
 
 
+def grown(problem, first, moves, *, beside_the_first=True):
+    """The same where numbers are told as soon as they are large, less what gives others of either table away."""
+    now = problem.numbers + moves
+    tables = Tables(np.where(first, problem.numbers, np.nan), problem.need, now, first, problem.need)
+    shown = again(problem, first, moves) | (~first & (now >= K))
+    for _ in range(50):
+        found = [
+            *told_moves(problem.sums[0], np.where(first & shown, moves, 0.0), first & shown, float(K)),
+            *attack(problem.sums[0], now, shown, np.where(first, 0.0, problem.need)).exposed,
+            *(told_between(problem.sums[0], replace(tables, shown=shown), float(K)) if beside_the_first else ()),
+        ]
+        may_go = shown & ~(first & (moves == 0))
+        gone = [
+            min((cell for cell in one.because_of if may_go[cell]), key=lambda c: (problem.cost[c], c))
+            for one in found
+            if may_go[list(one.because_of)].any()
+        ]
+        if not gone:
+            return shown
+        shown[gone] = False
+    raise AssertionError("no end")
+
+
 def both(problem, first, second, moves):
     """What a reader of both versions infers of a number before, of its movement, of it after (0, 1, 2)."""
     members = problem.sums[0].members
@@ -57,8 +81,9 @@ def both(problem, first, second, moves):
     # How much a number moved is known where both versions show it, and is no secret where it did not move.
     numbers = np.concatenate([problem.numbers, moves, problem.numbers + moves])
     shown = np.concatenate([first, first & second, second])
-    # A number that was told before is as well known as its movement.
-    need = np.concatenate([problem.need, np.where(moves == 0, 0.0, K), np.where(first, 0.0, problem.need)])
+    # A number that is told now may be known to have been large; one that was told is as well known as its movement.
+    before = np.where(second & (problem.numbers >= K), 0.0, problem.need)
+    need = np.concatenate([before, np.where(moves == 0, 0.0, K), np.where(first, 0.0, problem.need)])
     # That very many came is no secret of a few: whatever is known of a movement, none at all counts as possible.
     low = np.where(np.arange(3 * len(moves)) // len(moves) == 1, 0.0, np.inf)
     found = attack(sums, numbers, shown, need, seen=Seen(low, np.full(len(low), -np.inf)))
@@ -70,6 +95,15 @@ def test_withheld_numbers_and_small_movements_stay_apart_in_both_versions_togeth
     second = again(problem, first, moves)
     assert both(problem, first, second, moves) == []
     assert (second & (moves >= K)).sum() > TABLES / 10
+
+
+def test_what_is_told_as_soon_as_it_is_large_gives_nothing_away_beside_the_first_table(told_twice):
+    problem, first, moves = told_twice
+    second = grown(problem, first, moves)
+    assert both(problem, first, second, moves) == []
+    assert (second & ~first).sum() > TABLES / 10
+    careless = grown(problem, first, moves, beside_the_first=False)
+    assert {0, 1} & set(both(problem, first, careless, moves))
 
 
 @pytest.mark.parametrize(
