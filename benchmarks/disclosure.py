@@ -77,7 +77,8 @@ def _as_published(settings: Settings) -> dict[str, float]:
         counted = loss(connection, decided, Told(decided.shown, ~decided.shown & False), settings.calendar)
         figures = {f"published_{name}": value for name, value in counted.items()}
     told = [
-        attack(sums, decided.cells.numbers, decided.shown, decided.need, most=20).exposed for sums in decided.cells.sums
+        attack(sums, decided.cells.numbers, decided.shown, decided.cells.need, most=20).exposed
+        for sums in decided.cells.sums
     ]
     return figures | {
         "published_exposed": sum(len(one) for one in told),

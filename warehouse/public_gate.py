@@ -36,14 +36,15 @@ def check_public(
     connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], withheld: Withheld
 ) -> Told:
     """What ``relations`` tell of the cells. Raises GateClosed, naming the cells, where that gives people away."""
-    shown = _shown(connection, tables, relations, len(withheld.need), "=")
-    stands = _shown(connection, tables, relations, len(withheld.need), "<>") & ~shown
+    cells = withheld.cells
+    shown = _shown(connection, tables, relations, len(cells.need), "=")
+    stands = _shown(connection, tables, relations, len(cells.need), "<>") & ~shown
     # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
     with np.errstate(invalid="ignore"):
-        may_be_known = np.abs(withheld.cells.numbers - withheld.past.told) >= withheld.k
+        may_be_known = np.abs(cells.numbers - withheld.past.told) >= withheld.k
     found = [
-        *_told_again(withheld, shown, np.where(may_be_known, 0.0, withheld.need)),
-        *_followed(withheld, shown, np.where(stands & may_be_known, 0.0, withheld.need)),
+        *_told_again(withheld, shown, np.where(may_be_known, 0.0, cells.need)),
+        *_followed(withheld, shown, np.where(stands & may_be_known, 0.0, cells.need)),
     ]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))
@@ -87,7 +88,7 @@ def _told_again(withheld: Withheld, shown: Flags, need: Numbers) -> Iterator[tup
         yield cell, f"moved by fewer than {k:.0f} since it was told"
     for cell in np.flatnonzero(shown & cells.can_hide & past.frozen).tolist():
         yield cell, "was withheld while others of its time were told"
-    tables = Tables(past.last, np.where(past.ahead, 0.0, withheld.need), cells.numbers, shown, need)
+    tables = Tables(past.last, np.where(past.ahead, 0.0, cells.need), cells.numbers, shown, need)
     for sums in cells.sums:
         for one in told_moves(sums, moves, known, k):
             if need[one.cell] > 0:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from contracts.settings import Settings
 from disclosure.attack import Exposed, Seen, attack
 from disclosure.moves import Tables, told_between, told_moves
-from disclosure.relations import Flags, Numbers
+from disclosure.relations import Flags
 from disclosure.sums import Sums
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable
@@ -31,15 +31,14 @@ _FEW = 4  # patterns that are judged one by one; more of them are mended without
 class Withheld:
     """The cells and what is shown of them, and what readers were told before.
 
-    ``k``: the threshold; ``need``: how wide what is known of each must stay where it is withheld.
-    ``small``: withheld for its own sake; ``fixed``: told before and not moved since: telling it again says nothing.
+    ``k``: the threshold. ``small``: withheld for its own sake; ``fixed``: told before and not moved since: telling it
+    again says nothing.
     ``is_proved``: the attacker was asked about all that is ``shown`` and found nothing; ``exposed``: what could not
     be helped, because it follows from ``fixed`` numbers alone.
     """
 
     cells: Cells
     k: float
-    need: Numbers
     past: History
     small: Flags
     fixed: Flags
@@ -76,7 +75,6 @@ class _Decision:
         withheld = past.frozen | little
         self.small = ~cells.shown | (cells.can_hide & withheld)
         self.fixed = (self.moved == 0) & ~self.small
-        self.need = cells.need
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
@@ -104,7 +102,7 @@ class _Decision:
         exposed = tuple(one for place in sorted(left) for one in left[place])
         is_proved = not waiting and not exposed
         return Withheld(
-            *(self.cells, self.k, self.need, self.past, self.small, self.fixed, shown, is_proved, exposed),
+            *(self.cells, self.k, self.past, self.small, self.fixed, shown, is_proved, exposed),
             rounds,
             self.programs,
         )
@@ -124,13 +122,13 @@ class _Decision:
     def _follow(self, place: int, shown: Flags) -> Sequence[Exposed]:
         cells = self.cells
         seen = self.seen.setdefault(place, Seen.nothing(len(shown)))
-        found = attack(cells.sums[place], cells.numbers, shown, self.need, most=_FEW, seen=seen)
+        found = attack(cells.sums[place], cells.numbers, shown, cells.need, most=_FEW, seen=seen)
         self.programs += found.programs
         return found.exposed
 
     def _move(self, place: int, shown: Flags) -> Sequence[Exposed]:
         cells, past, known = self.cells, self.past, shown & ~np.isnan(self.moved)
-        tables = Tables(past.last, np.where(past.ahead, 0.0, self.need), cells.numbers, shown, self.need)
+        tables = Tables(past.last, np.where(past.ahead, 0.0, cells.need), cells.numbers, shown, cells.need)
         return [
             *told_moves(cells.sums[place], np.where(known, self.moved, 0.0), known, self.k),
             *told_between(cells.sums[place], tables, self.k),

@@ -59,10 +59,11 @@ class Build:
     ) -> None:
         """One row; ``keys`` are the persons behind every number given. A measure not given is not provided."""
         model = models("metrics")[table]
+        calendar = cell.pop("calendar", "jalali")
         row: Cell = {
-            "calendar": cell.pop("calendar", "jalali"),
+            "calendar": calendar,
             model.grain[1]: time,
-            "month_start": first_day(time),
+            "month_start": first_day(calendar, time),
             "scope": cell.pop("scope", "national"),
             "scope_id": cell.pop("scope_id", "IR"),
             "channel": channel,
@@ -113,8 +114,8 @@ class Build:
             connection.execute(sql, parameters or {})
 
 
-def first_day(time: str) -> dt.date:
-    return period_of("jalali", time).first.first_day
+def first_day(calendar: str, time: str) -> dt.date:
+    return period_of(calendar, time).first.first_day
 
 
 @pytest.fixture

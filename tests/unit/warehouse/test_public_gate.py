@@ -113,6 +113,32 @@ def test_the_passport_of_a_number_that_stands_is_that_of_when_it_was_told(settin
     assert look(mine)[0][:2] == (103, 2)
 
 
+def test_a_row_that_stands_for_one_number_shuts_no_gate_for_another(settings, build, look):
+    for portal, paper, received in ((50, 50, 100), (70, 53, 150)):
+        for channel, completed, came in (
+            ("portal", portal, received),
+            ("paper", paper, 100),
+            ("all", portal + paper, 0),
+        ):
+            build.put("monthly_transactions", channel=channel, completed=completed, received=came or received + 100)
+        assert publish.publish(settings).is_new
+    rows = look("SELECT channel, completed, received FROM marts.monthly_transactions ORDER BY ALL", "public")
+    # That all moved by 23 and portal by 20 would say what paper did. Portal's row stands, as a whole; what it received
+    # follows from the others, and is no few.
+    assert rows == [("all", 123, 250), ("paper", 50, 100), ("portal", 50, 100)]
+
+
+def test_a_month_that_begins_is_told_though_the_other_calendar_s_month_grows_by_it(settings, build, look):
+    # From 20 April on is 1399-02: seventy of them came in what is left of April.
+    first = {"1399-01": 100, "2020-03": 40, "2020-04": 60}
+    for numbers in (first, first | {"1399-02": 200, "2020-04": 130, "2020-05": 130}):
+        for month, completed in numbers.items():
+            calendar = "jalali" if month.startswith("13") else "gregorian"
+            build.put("monthly_transactions", month, calendar=calendar, completed=completed, keys=completed)
+        publish.publish(settings)
+    assert {row[2]: row[3] for row in look(SHOWN, "public")} == numbers
+
+
 def test_a_number_that_has_become_small_does_not_stand(settings, agencies, look):
     for paper in (11, 8):
         tell(agencies, tax=(60, 40), post=(35, paper), roads=(80, 20))
