@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
 import typer
 from rich.console import Group
 
+from console.interruption import until_ctrl_c
 from console.output import JSON_OPTION, Grid, live, note, on_terminal, page, print_json, show_page, working
 from contracts.errors import GateClosed, UsageError
 from contracts.settings import Settings
@@ -33,13 +33,15 @@ def run(follow: bool = typer.Option(False, "--follow", help="Go on: land and pub
     if not follow:
         note(f"version {_run(settings)} is published")
         return
-    while True:
-        if steps.waiting(settings).anything:
-            try:
-                note(f"version {_run(settings)} is published")
-            except GateClosed as closed:
-                note(str(closed))
-        time.sleep(FOLLOW_SECONDS)
+    with until_ctrl_c() as stopped:
+        while True:
+            if steps.waiting(settings).anything:
+                try:
+                    note(f"version {_run(settings)} is published")
+                except GateClosed as closed:
+                    note(str(closed))
+            if stopped.wait(FOLLOW_SECONDS):
+                break
 
 
 def _run(settings: Settings) -> int:
@@ -63,9 +65,8 @@ def status(
         return
     if as_json or not on_terminal:
         raise UsageError("--watch shows a page on a terminal", hint="mizan metrics is for programs")
-    with live(shown(standing(settings))) as screen:
-        while True:
-            time.sleep(WATCH_SECONDS)
+    with until_ctrl_c() as stopped, live(shown(standing(settings))) as screen:
+        while not stopped.wait(WATCH_SECONDS):
             screen.update(shown(standing(settings)), refresh=True)
 
 

@@ -24,7 +24,7 @@ from warehouse.public_cells import Cells, cells_of, flagged, measures
 
 _ROUNDS = 24
 _GENTLE = 8  # rounds; what is still not proved safe then loses all that speaks of it
-_FEW = 4  # patterns that are judged one by one; more of them are mended without
+_FEW = 40  # patterns that are judged one by one; more of them are mended without
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,8 @@ def test_a_range_reads_from_low_to_high_in_either_direction(reader):
 def test_time_runs_as_the_page_is_read_and_every_chart_has_words_and_a_table(reader):
     for path, grows_to_the_left in (("index.html", True), ("report/en/index.html", False)):
         charts = reader.go(path).page.locator("svg[role=img]")
-        assert charts.count() == 4
+        # Of channels there is none here, for the sake of a desk of few; that chart is drawn in test_charts.py.
+        assert charts.count() == 3
         for chart in charts.all():
             section = chart.locator("xpath=ancestor::section")
             assert section.locator("table").first.is_visible()
@@ -212,12 +213,6 @@ def test_time_runs_as_the_page_is_read_and_every_chart_has_words_and_a_table(rea
         # Users of the national window grow month by month: the tallest bar is the newest.
         newest = max(bars, key=lambda bar: bar["height"])
         assert (newest["x"] == min(bar["x"] for bar in bars)) == grows_to_the_left
-        # Channels differ by pattern, not by colour alone.
-        fills = charts.last.locator("rect.part").evaluate_all(
-            "all => [...new Set(all.map(one => one.getAttribute('fill')))]"
-        )
-        assert len(fills) >= 2
-        assert all(fill.startswith("url(#pattern-") for fill in fills)
 
 
 def test_a_keyboard_alone_goes_everywhere_and_is_seen_where_it_is(reader):

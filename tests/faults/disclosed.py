@@ -2,8 +2,8 @@
 
 The rule of today (docs/disclosure.md): a number that counts events of fewer than k distinct persons is withheld, and
 so is what is computed from it; k is what the version itself says. Held against it are the six tables about people's
-events in every version that is kept, with their earlier vintages, restatements, passports and CSV files. That a
-withheld number may follow from shown ones is the matter of complementary suppression, which is not applied yet.
+events in every version that is kept, with their earlier vintages, restatements, passports and CSV files. Whether one
+that is withheld follows from shown ones is asked elsewhere: by the gate, and by the attacker of tests/integration.
 """
 
 from __future__ import annotations

@@ -93,6 +93,14 @@ def read(settings: Settings, quantity: str) -> tuple[list[Cell], Tree]:
     return cells_of(public, analyst, quantity), tree_of(public)
 
 
+def check(settings: Settings, quantity: str, k: int) -> None:
+    """Nothing follows from the version in service; were nothing withheld but small numbers, something would."""
+    cells, tree = read(settings, quantity)
+    assert {cell.is_shown for cell in cells} == {True, False}
+    assert inferred(cells, tree, k, asked=3) == []
+    assert inferred(by_threshold_alone(cells, k), tree, k, asked=3)
+
+
 def by_threshold_alone(cells: Sequence[Cell], k: int) -> list[Cell]:
     """The same cells, were nothing withheld but small numbers."""
     return [replace(cell, is_shown=cell.exact >= k) for cell in cells]
