@@ -161,20 +161,19 @@ class _Reader:
 
     def _around(self, shape: int) -> tuple[int, ...]:
         """The shown cells whose equations touch a pattern; where only ties do, the nearest ones."""
-        bound, touched = self.by_group, self._groups_of(self.groups.touched, shape)
-        rows = [bound.indices[bound.indptr[group] : bound.indptr[group + 1]] for group in touched]
-        return self._nearest(np.unique(np.concatenate([*rows, []])).astype(np.int64))
+        touched = self._groups_of(self.groups.touched, shape)
+        return self._nearest(np.unique(self.by_group[:, touched].indices))
 
     def _nearest(self, rows: Places) -> tuple[int, ...]:
         """The cells that may be blamed for some equations; where none may, for those beside them, and so on."""
-        while True:
-            cells = self._blamed(rows)
+        while not (cells := self._blamed(rows)):
             here = np.zeros(self.groups.bound.shape[0])
             here[rows] = 1.0
             beside = np.flatnonzero(abs(self.groups.bound) @ (abs(self.groups.bound).T @ here))
-            if cells or len(beside) <= len(rows):
-                return cells
+            if len(beside) <= len(rows):
+                break
             rows = beside
+        return cells
 
     def _blamed(self, rows: Places) -> tuple[int, ...]:
         cells = self.groups.source[rows]
