@@ -42,10 +42,12 @@ def forget(
         print_json(done.document())
         return
     erased = done.erased
-    if not erased.rows:
+    if not erased.rows and not erased.person_months:
         say("the lake holds nothing of these persons; nothing was changed")
     else:
         counts = f"{erased.rows:,} events of {erased.persons:,} persons are out of the lake"
+        if erased.person_months:
+            counts += f", and {erased.person_months:,} rows of older months"
         say(f"{erased.erasure_id}: {counts}")
         note(f"older files leave the disk with the first mizan compact after {done.lake_until:%Y-%m-%d %H:%M} UTC")
         note("the next version published is without them: mizan run, or Airflow's own next run")

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     key_app = typer.Typer(help="The keys that stand between a person and the lake.", no_args_is_help=True)
     key_app.command("ls")(list_keys)
     key_app.command("rotate")(rotate)
+    key_app.command("drop-pids")(drop_pids)
     key_app.command("replace-transport")(replace_transport)
     app.add_typer(key_app, name="key")
 
@@ -57,6 +58,33 @@ def rotate(
     note("copy the key file now: mizan backup DIR --with-keys FOLDER")
     note(f"older pids leave the disk with the first mizan compact after {done.old_pids_gone_from:%Y-%m-%d %H:%M} UTC")
     note("backups made before hold them until you remove them")
+
+
+def drop_pids(
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Drop the pids of events older than MIZAN_PID_MONTHS and build the figures anew: they stay what they are.
+
+    What each person did stays by month. Airflow does it nightly. Exits 75 where the lake leaves no moment for it.
+    """
+    from pipeline.retention import drop_old_pids
+
+    with working("taking persons out of old events"):
+        done = drop_old_pids(Settings.load(), by=by)
+    if as_json:
+        print_json(done.document())
+        return
+    if done.dropped is None:
+        say(f"no event before {done.before:%Y-%m-%d %H:%M} UTC has a pid to drop; nothing was changed")
+    else:
+        found = done.dropped
+        say(f"{found.drop_id}: {found.rows:,} events before {done.before:%Y-%m-%d %H:%M} UTC are of nobody now;")
+        say(f"{found.person_months:,} rows say what persons did by month, {found.sessions:,} which sessions there were")
+        note(f"the pids leave the disk with the first mizan compact after {done.old_pids_gone_from:%Y-%m-%d %H:%M} UTC")
+        note("backups made before hold them until you remove them")
+    if done.waiting:
+        note(f"{done.waiting:,} older events keep their pid until they are judged: mizan gate ls")
 
 
 def replace_transport(

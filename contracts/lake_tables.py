@@ -92,6 +92,38 @@ def lake_tables() -> Mapping[str, Mapping[str, str]]:
                 "offset": "BIGINT",
                 "kept_until": "TIMESTAMPTZ",
             },
+            # One row: what one person did in one month, of events whose pids were dropped; tells no event and no day.
+            "person_months": {
+                "drop_id": "VARCHAR",  # counts where the log of events names it
+                "pid": "BLOB",
+                "did": "VARCHAR",  # active, visited, received or completed
+                "jalali_no": "INTEGER",
+                "gregorian_no": "INTEGER",
+                "channel": "VARCHAR",
+                "nation": "VARCHAR",
+                "province": "VARCHAR",
+                "county": "VARCHAR",
+                "district": "VARCHAR",
+                "ministry_id": "VARCHAR",
+                "agency_id": "VARCHAR",
+                "service_id": "VARCHAR",
+                "outcome": "VARCHAR",
+                "reason_in_person": "VARCHAR",
+                "assisted_by": "VARCHAR",
+                "is_timed": "BOOLEAN",
+                "is_observed": "BOOLEAN",
+                "is_full": "BOOLEAN",
+                "times": "BIGINT",
+            },
+            # One row: a session told by events whose pids were dropped, as its first event; of nobody.
+            "session_starts": {
+                "drop_id": "VARCHAR",
+                "agency_id": "VARCHAR",
+                "channel": "VARCHAR",
+                "started_at": "TIMESTAMPTZ",
+                "province": "VARCHAR",
+                "district": "VARCHAR",
+            },
             # One row: one decision on one agency's part of one landed batch. The latest decision counts.
             "verdicts": {
                 "batch_id": "VARCHAR",

@@ -41,6 +41,13 @@ def _min_cell(text: str) -> int:
     return int(text)
 
 
+def _pid_months(text: str) -> int:
+    # Fewer would end the comparison of a month with that of the year before.
+    if not text.isascii() or not text.isdigit() or not 13 <= int(text) <= 1200:
+        raise UsageError(f"MIZAN_PID_MONTHS must be a whole number from 13 to 1200, not {text!r}")
+    return int(text)
+
+
 def _positive(name: str) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -103,6 +110,7 @@ VARIABLES = (
     Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
     Variable("MIZAN_CALENDAR", "jalali", "calendar shown by default", _one_of("MIZAN_CALENDAR", "jalali", "gregorian")),
     Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _min_cell),
+    Variable("MIZAN_PID_MONTHS", "25", "whole months an event keeps its person's pid; 13 or more", _pid_months),
     Variable(
         "MIZAN_AGENCY_BYTE_RATE",
         str(64 * 2**20),
@@ -261,6 +269,11 @@ class Settings:
     def min_cell(self) -> int:
         """Fewest distinct keys a public cell may rest on (domain: k)."""
         return int(self.values["MIZAN_MIN_CELL"] or 10)
+
+    @property
+    def pid_months(self) -> int:
+        """Whole months an event keeps the pid of its person."""
+        return int(self.values["MIZAN_PID_MONTHS"] or 25)
 
     @property
     def agency_byte_rate(self) -> int:

@@ -1,6 +1,7 @@
-"""Keep the lake fast: merge small files, write a checkpoint, remove files that no version needs.
+"""Keep the lake fast and its persons few: drop the pids of old events, merge small files, remove those nobody needs.
 
-Nightly. Landing may go on meanwhile: a commit that loses the race is planned again. The same as `mizan compact`.
+Nightly. Landing may go on meanwhile: a commit that loses the race is planned again. The same as `mizan key drop-pids`,
+then `mizan compact`.
 
 When it names a damaged or missing file: docs/runbooks/halts.md#a-lost-file.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from scheduler.assets import MAINTENANCE_TIMEOUT, OWNER, RETRIES, START
+from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, MAINTENANCE_TIMEOUT, OWNER, RETRIES, START
 
 
 @dag(
@@ -22,7 +23,13 @@ from scheduler.assets import MAINTENANCE_TIMEOUT, OWNER, RETRIES, START
     doc_md=__doc__,
 )
 def maintain_lake() -> None:
-    """Compaction, checkpoint, vacuum."""
+    """Retention of pids; compaction, checkpoint, vacuum."""
+
+    @task(execution_timeout=BUILD_TIMEOUT, pool=BUILD_POOL)
+    def drop_pids() -> None:
+        from pipeline.steps import drop_old_pids
+
+        drop_old_pids()
 
     @task(execution_timeout=MAINTENANCE_TIMEOUT)
     def compact() -> None:
@@ -30,7 +37,7 @@ def maintain_lake() -> None:
 
         compact_lake()
 
-    compact()
+    drop_pids() >> compact()
 
 
 maintain_lake()

@@ -22,7 +22,8 @@ class Repeats:
 def take_out_repeats(connection: Connection, events: Snapshot) -> Repeats:
     """Delete repeated rows of the batch: the lake's row stays, else the first by partition and offset.
 
-    The same content is a duplicate; another content under the same id is a conflict, and the first offset stays.
+    The same content is a duplicate; another content under the same id is a conflict, and the first offset stays. An
+    event that has lost its pid has lost the digest of its content too: whatever repeats it is a duplicate.
     """
     ranges = connection.sql("SELECT agency_id, min(event_id), max(event_id) FROM decoded GROUP BY agency_id").fetchall()
     files = files_that_may_hold(events, {agency: (low, high) for agency, low, high in ranges})
@@ -51,7 +52,8 @@ def take_out_repeats(connection: Connection, events: Snapshot) -> Repeats:
         WHERE (members.p, members.o) <> members.first_place AND (firsts.p, firsts.o) = firsts.first_place
     """)
     taken = connection.sql("""
-        SELECT t, p, i, payload_digest = first_digest FROM landed JOIN repeats USING (r) ORDER BY t, p, o
+        SELECT t, p, i, first_digest IS NULL OR payload_digest = first_digest
+        FROM landed JOIN repeats USING (r) ORDER BY t, p, o
     """).fetchall()
     if taken:
         connection.execute("DELETE FROM decoded WHERE rowid IN (SELECT r FROM repeats)")

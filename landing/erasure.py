@@ -26,21 +26,26 @@ from landing.lost_files import FileLog
 from landing.places import Place
 from landing.plan import place
 from landing.rekeying import keys_for
-from warehouse.connection import Connection, view_files
+from warehouse.connection import Connection, build_turn, view_files
 from warehouse.erasures import keep_places, tombstone
-from warehouse.lake import Lake
+from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import DataFile, commit, commits, open_table, write_file
+from warehouse.person_months import PERSONS, drop_id_of, kept_table
 from warehouse.quarantine_states import decisions
-from warehouse.rewriting import REWRITTEN, times_rewritten
+from warehouse.rewriting import ERASURE, REWRITTEN, times_rewritten
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure took out of ``lake/events``. ``persons``: the given keys that had any row."""
+    """What an erasure took out: rows of ``lake/events``, in so many ``files``, and of ``lake/person_months``.
+
+    ``persons``: the given keys that had any row.
+    """
 
     erasure_id: str
     persons: int
     rows: int
+    person_months: int
     files: int
     lake_version: int
 
@@ -80,9 +85,18 @@ def erase(settings: Settings, user_keys: Sequence[str], *, by: str, reason: str,
         found = _Found()
         for path in log.live:
             found.look(connection, log, path)
-        if not found.places:
-            return Erased(erasure_id, 0, 0, 0, events.version)
-        said = {"by": by, "reason": reason, "erased_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+        months = kept_table(lake, PERSONS)
+        by_month = {} if months is None else _months_without(connection, lake, months, found)
+        by_drop = {drop_id_of(path): rows for path, (rows, _) in by_month.items()}
+        gone = sum(by_drop.values())
+        if not found.places and not by_month:
+            return Erased(erasure_id, 0, 0, 0, 0, events.version)
+        said = {
+            "by": by,
+            "reason": reason,
+            "erased_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            PERSONS: str(gone),
+        }
         stone = tombstone(settings, erasure_id, found.rows, said)
         keep_places(lake, erasure_id, found.places, kafka_until)
         failpoint("forget.places")
@@ -92,16 +106,31 @@ def erase(settings: Settings, user_keys: Sequence[str], *, by: str, reason: str,
         kept = sum(file.rows for file in files.values())
         if kept + len(found.places) != sum(int(log.live[path]) for path in found.paths):
             raise MizanError("the files do not hold what they should without these rows; nothing was changed")
-        version = commit(
-            events,
-            list(files.values()),
-            # As a compaction: of two that replace files, one is refused.
-            {"compact": events.version, REWRITTEN: times_rewritten(events) + 1},
-            {**stone, "sources": {file.path: old for old, file in files.items()}},
-            list(found.paths),
-        )
-    failpoint("forget.events")
-    return Erased(erasure_id, len(found.pids), len(found.places), len(found.paths), version)
+        # Whoever builds after the first commit builds anew, and has to see the second.
+        with build_turn(settings):
+            version = commit(
+                events,
+                list(files.values()),
+                # As a compaction: of two that replace files, one is refused.
+                {"compact": events.version, REWRITTEN: times_rewritten(events) + 1},
+                {**stone, "sources": {file.path: old for old, file in files.items()}},
+                list(found.paths),
+            )
+            failpoint("forget.events")
+            if months is not None and by_month:
+                commit(
+                    months,
+                    [file for _, file in by_month.values() if file is not None],
+                    {"compact": months.version},
+                    {
+                        "kind": ERASURE,
+                        "batch_id": "",
+                        "tombstone": {"erasure_id": erasure_id, "rows": gone, "erased": {}, "by_drop": by_drop},
+                    },
+                    list(by_month),
+                )
+    failpoint("forget.months")
+    return Erased(erasure_id, len(found.pids), len(found.places), gone, len(found.paths), version)
 
 
 class _Found:
@@ -132,15 +161,34 @@ class _Found:
             self.pids.add(bytes(pid))
 
 
+def _months_without(
+    connection: Connection, lake: Lake, months: Snapshot, found: _Found
+) -> dict[str, tuple[int, DataFile | None]]:
+    """Every file of ``person_months`` with rows of theirs: how many, and the other rows in a file beside it."""
+    log = FileLog(months, list(commits(lake, PERSONS)), {})
+    done = {}
+    for path in log.live:
+        _view(connection, log, path)
+        rows = connection.sql("SELECT pid FROM one_file SEMI JOIN erased_pids USING (pid)").fetchall()
+        if rows:
+            if path in log.noted and not log.is_whole(path):
+                raise Halted(
+                    "LAKE_FILE_MISSING", f"{PERSONS}/{path} is not as it was committed", hint="put a copy back"
+                )
+            found.pids |= {bytes(pid) for (pid,) in rows}
+            done[path] = len(rows), _without(connection, log, path)
+    return done
+
+
 def _view(connection: Connection, log: FileLog, path: str) -> None:
-    view_files(connection, "one_file", [str(log.folder / path)], dict(lake_tables()["events"]))
+    view_files(connection, "one_file", [str(log.folder / path)], dict(lake_tables()[log.snapshot.name]))
 
 
 def _without(connection: Connection, log: FileLog, path: str) -> DataFile | None:
     """The file's other rows, in a file beside it; None where there are no others."""
     _view(connection, log, path)
-    listed = ", ".join(f'"{column}"' for column in lake_tables()["events"])
+    listed = ", ".join(f'"{column}"' for column in lake_tables()[log.snapshot.name])
     query = f"SELECT {listed} FROM one_file ANTI JOIN erased_pids USING (pid)"  # noqa: S608 our own names
     # A name of its own: of two erasures at once one is refused, and its files are not the other's.
     new = f"{path.removesuffix('.parquet')}-less-{secrets.token_hex(4)}.parquet"
-    return write_file(connection, query, log.snapshot, new, RANGED)
+    return write_file(connection, query, log.snapshot, new, RANGED if log.snapshot.name == "events" else ())

@@ -209,7 +209,7 @@ class QuarantineMaker:
             came_before = batch is not None and self._before((batch, ep, eo), stretch.landing, (p, o))
             if at > latest:
                 found.rejected.append(_why(decoder.conflict(number), "future"))
-            elif came_before and earlier != digest:
+            elif came_before and earlier not in (None, digest):  # None: its pid was dropped
                 found.rejected.append(decoder.conflict(number))
             elif where in surely:
                 found.rejected.append(_why(decoder.conflict(number), LOST_REASON))

@@ -40,7 +40,7 @@ def keys_for(settings: Settings, events: Snapshot, quarantine: Snapshot) -> Land
     """
     # Read after the tables were loaded: a rotation writes the file before it touches them.
     chain = read_platform_key(settings.platform_key_file)
-    return LandingKeys(_key_of(settings, chain, events), _key_of(settings, chain, quarantine))
+    return LandingKeys(key_of(settings, chain, events), key_of(settings, chain, quarantine))
 
 
 def key_note(snapshot: Snapshot, key: PlatformKey) -> dict[str, int]:
@@ -68,7 +68,8 @@ def rekeyed_sql(value: str, name: str) -> str:
     return f"unhex(substr(sha256(getvariable('{name}_outer')::BLOB || {inner}), 1, 32))"
 
 
-def _key_of(settings: Settings, chain: PlatformKey, snapshot: Snapshot) -> PlatformKey:
+def key_of(settings: Settings, chain: PlatformKey, snapshot: Snapshot) -> PlatformKey:
+    """The links of ``chain`` that a loaded table's rows are under. Raises as ``keys_for`` does."""
     mark = key_mark(snapshot)
     if mark is not None:
         found = chain.as_marked(mark)

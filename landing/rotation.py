@@ -1,7 +1,8 @@
 """Rotate the platform key: one more link, applied to every row of the lake. Nobody's id is needed.
 
 ``pid' = HMAC(new link, pid)`` in columns, file by file, and so the keyed digests of contents: who holds the old key
-could otherwise try user_keys against them. Each table changes in one commit, ``quarantine`` first. Until then, and
+could otherwise try user_keys against them. Each table changes in one commit, ``quarantine`` first. Between those of
+``events`` and ``person_months`` nothing can be built. Until then, and
 after a run that died, landing goes on under the key that each table's log notes: there is nothing to clean up, and the
 same call again goes on with the link that is in the key file.
 """
@@ -22,10 +23,11 @@ from contracts.settings import Settings
 from landing.batch_rows import RANGED
 from landing.confidential import forbid_core_dumps, unspilling_connection
 from landing.lost_files import FileLog
-from landing.rekeying import give_link, keys_for, rekeyed_sql
+from landing.rekeying import give_link, key_of, keys_for, rekeyed_sql
 from warehouse.connection import build_turn, view_files
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import DataFile, commit, commits, open_table, write_file
+from warehouse.person_months import PERSONS, kept_table
 from warehouse.rewriting import KEY_MARK, ROTATION, key_mark, replace_all
 
 STEP = "rotate"
@@ -33,8 +35,9 @@ STEP = "rotate"
 _KEYED: Mapping[str, Mapping[str, str | None]] = {
     "quarantine": {"digest": QUARANTINE_DIGEST},
     "events": {"pid": None, "payload_digest": PAYLOAD_DIGEST},
+    PERSONS: {"pid": None},
 }
-_RANGED = {"events": RANGED, "quarantine": ("agency_id",)}
+_RANGED = {"events": RANGED, "quarantine": ("agency_id",), PERSONS: ()}
 # Landing commits a few times a minute; only what came since the last try has to be rewritten for the next.
 _TRIES = 50
 
@@ -70,7 +73,8 @@ def rotate(settings: Settings, *, by: str, reason: str) -> Rotated:
         if not resumed:
             chain = add_link(settings.platform_key_file)
     failpoint("rotate.link")
-    rows = {name: _rewrite(settings, lake, name, chain, {"by": by, "reason": reason}) for name in _KEYED}
+    tables = [name for name in _KEYED if name != PERSONS or kept_table(lake, PERSONS) is not None]
+    rows = {name: _rewrite(settings, lake, name, chain, {"by": by, "reason": reason}) for name in tables}
     return Rotated(chain.fingerprint, len(chain.links), rows, resumed, lake.open("events").version)
 
 
@@ -93,7 +97,7 @@ def note(lake: Lake, rotated: Rotated, seconds: float) -> None:
 
 def _noted(settings: Settings, lake: Lake) -> tuple[Snapshot, Snapshot]:
     """Both tables, each noting the key its rows are under: before the key file holds another."""
-    for name in _KEYED:
+    for name in ("quarantine", "events"):
         snapshot = open_table(lake, name)
         if key_mark(snapshot) is None:
             keys = keys_for(settings, *(open_table(lake, one) for one in ("events", "quarantine")))
@@ -109,7 +113,7 @@ def _rewrite(settings: Settings, lake: Lake, name: str, chain: PlatformKey, said
         snapshot = open_table(lake, name)
         quarantine, events = (snapshot if one == name else open_table(lake, one) for one in ("quarantine", "events"))
         keys = keys_for(settings, events, quarantine)
-        before = keys.events if name == "events" else keys.quarantine
+        before = {"events": keys.events, "quarantine": keys.quarantine}.get(name) or key_of(settings, chain, snapshot)
         if before == chain:
             return 0
         log = FileLog(snapshot, list(commits(lake, name)), {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,12 @@ from warehouse.landing_log import (
 )
 from warehouse.losses import KIND
 from warehouse.month_closings import TABLE as LEDGER
+from warehouse.person_months import TABLES as KEPT
+from warehouse.person_months import kept_problems, kept_table
 from warehouse.quarantine_states import TABLE as DECISIONS
 from warehouse.quarantine_states import decisions
 from warehouse.release_checks import release_folders, release_problems
+from warehouse.rewriting import RETENTION
 from warehouse.small_tables import table_problems
 
 
@@ -88,7 +92,7 @@ def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Pro
     """
     proof = Proof()
     lake = Lake(settings)
-    for name in ("events", "quarantine", DECISIONS):
+    for name in ("events", "quarantine", DECISIONS, *KEPT):
         for entry in damaged_entries(lake, name):
             proof.add("LAKE_LOG_DAMAGED", f"{name}/_delta_log/{entry}", "restore the entry from a backup")
     is_readable = proof.ok
@@ -110,6 +114,11 @@ def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Pro
     whole = [_check_files(proof, events, landings), _check_files(proof, quarantine, others)]
     if decided is not None:
         whole.append(_check_files(proof, decided, list(commits(lake, DECISIONS))))
+    whole += [
+        _check_files(proof, table, list(commits(lake, table.name)))
+        for table in map(partial(kept_table, lake), KEPT)
+        if table is not None
+    ]
     if all(whole):
         proof.notes.extend(finish_replays(settings))
         connection = memory_connection(settings)
@@ -119,9 +128,11 @@ def verify(settings: Settings, deep: bool = False, refetch: bool = False) -> Pro
         for kind, where, hint in (
             *replay_problems(connection, landings, decided, erased_rows(landings)),
             *tombstone_problems(settings, landings),
+            *kept_problems(lake, landings),
         ):
             proof.add(kind, where, hint)
         proof.checked["erased"] = sum(erased_rows(landings).values())
+        proof.checked["drops"] = sum(one.kind == RETENTION for one in landings)
         proof.checked |= states(connection, quarantine, decisions(lake))
         if deep:
             _read_back(proof, connection, events, quarantine)
@@ -207,7 +218,8 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         else:
             trouble = damage(folder / path, file)
             if trouble:
-                way = "decisions are not in Kafka: put a copy back" if snapshot.name == DECISIONS else "try --refetch"
+                in_kafka = snapshot.name in ("events", "quarantine")
+                way = "try --refetch" if in_kafka else "these rows are not in Kafka: put a copy back"
                 proof.add("LAKE_FILE_MISSING", where, f"{trouble}; {_offsets(commit)}; {way}")
             elif live[path] != file["rows"]:
                 proof.add("counts", where, f"the table says {live[path]} rows, the commit {file['rows']}")

@@ -246,6 +246,13 @@ def copies_are_asked_for(settings: Settings) -> bool:
     return bool(settings.values[URL] or settings.values[URL_FILE])
 
 
+def drop_old_pids(settings: Settings | None = None) -> None:
+    """Take the pids out of events older than the setting keeps them; nothing where none is."""
+    from pipeline.retention import drop_old_pids as drop
+
+    drop(settings or Settings.load(), by="maintain_lake")
+
+
 def compact_lake(settings: Settings | None = None) -> None:
     """Merge small files, write checkpoints, remove files that no version needs."""
     from warehouse.maintenance import compact

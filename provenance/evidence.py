@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from contracts.lake_tables import lake_tables
-from contracts.reporting_time import day_start
+from contracts.reporting_time import day_start, month_of
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake
 from warehouse.landing_log import commits
+from warehouse.person_months import view_kept
 
 Row = dict[str, Any]
 RECEIVED = "ir.egov.transaction.received.v1"
@@ -35,6 +36,7 @@ class Asked:
     ``types``: event types. ``columns``: event column to the value it must have. ``start`` and ``end``: a half-open run
     of Tehran dates, None for no bound. ``ministry`` and ``county`` follow the runs given to ``LakeThen``. ``once``:
     what makes events one thing, of which the earliest speaks (before any other condition), such as a transaction id.
+    ``calendar``: the one whose whole months ``start`` and ``end`` bound.
     """
 
     types: tuple[str, ...]
@@ -45,6 +47,7 @@ class Asked:
     county: str | None = None
     once: tuple[str, ...] = ()
     with_tests: bool = False
+    calendar: str | None = None
 
 
 class LakeThen:
@@ -60,10 +63,13 @@ class LakeThen:
         if all(Path(file).exists() for file in events.files):
             view_files(self.connection, "all_events", events.files, columns, with_names=True)
             self.files = events.files
+            view_kept(self.connection, self.lake, events)
         else:
             # A compaction removed the files after a week; the merged ones hold the same rows, and later ones too.
             self.notes.append(f"files of lake version {events.version} were merged since; read from the newest version")
-            self.files = self.lake.open("events").files
+            newest = self.lake.open("events")
+            self.files = newest.files
+            view_kept(self.connection, self.lake, newest)
             view_files(self.connection, "later_events", self.files, columns, with_names=True)
             self.connection.execute(
                 "CREATE TEMP TABLE landed_until AS SELECT $until::TIMESTAMPTZ AS until", {"until": landed_until}
@@ -152,6 +158,7 @@ class LakeThen:
             """,  # noqa: S608 names of our own
             wanted,
         )
+        self._find_persons(asked)
         self.connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE cell_aside AS
@@ -168,6 +175,29 @@ class LakeThen:
             LEFT JOIN taken_back AS t ON t.source = e.source AND t.event_id = e.event_id
             WHERE list_contains($types, e.event_type) AND NOT coalesce({counts}, false) AND {" AND ".join(conditions)}
             GROUP BY why ORDER BY why
+            """,  # noqa: S608 names of our own
+            wanted,
+        )
+
+    def _find_persons(self, asked: Asked) -> None:
+        """``cell_persons``: the pids of the figure's events, and those kept by month for events that have none now."""
+        wanted: dict[str, Any] = {}
+        conditions = ["did = 'active'", "true" if set(asked.types) == set(COUNTED) else "false"]
+        owners = {"ministry_id": asked.ministry, "county": asked.county}
+        for name, value in {**asked.columns, **owners}.items():
+            if value is not None:
+                wanted[name] = value
+                conditions.append(f'"{name}" = ${name}')
+        for name, day, sign in (("start", asked.start, ">="), ("end", asked.end, "<")):
+            if day is not None:
+                month = month_of("jalali" if asked.calendar == "jalali" else "gregorian", day)
+                wanted[name] = month.year * 12 + month.number - 1
+                conditions.append(f"{month.calendar}_no {sign} ${name}")
+        self.connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE cell_persons AS
+            SELECT pid FROM cell_events WHERE pid IS NOT NULL
+            UNION SELECT pid FROM lnd_person_months WHERE {" AND ".join(conditions)}
             """,  # noqa: S608 names of our own
             wanted,
         )

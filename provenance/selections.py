@@ -42,6 +42,8 @@ _EVENT_TABLES = (
     "period_totals",
 )
 _NO_EVENTS = ("days",)
+# An aggregate like the others, of another table: persons whose events have lost the pid are known by month alone.
+_PERSONS = "count(*) FILTER (false) + (SELECT count(*) FROM cell_persons)"
 # SQL over the cell's events that gives the figure again. Visits and sessions join events into visits, so they are
 # listed and not recounted; a share divides two counts, both of which can be explained.
 _RECOUNTS = {
@@ -53,8 +55,8 @@ _RECOUNTS = {
     "reject_rate": "count(*) FILTER (WHERE outcome = 'rejected') / nullif(count(*), 0)",
     "duration_p50": "quantile_cont(duration_seconds, 0.5)",
     "duration_p90": "quantile_cont(duration_seconds, 0.9)",
-    "active_users": "count(DISTINCT pid)",
-    "registered_users": "count(DISTINCT pid)",
+    "active_users": _PERSONS,
+    "registered_users": _PERSONS,
     "online": "count(*) FILTER (WHERE mode = 'online')",
     "paper": "count(*) FILTER (WHERE mode = 'paper')",
 }
@@ -129,7 +131,7 @@ def _counted(table: str, measure: str, row: Row) -> Asked:
         county = scope_id
     elif scope != "national":
         columns[{"agency": "agency_id", "service": "service_id"}.get(scope, scope)] = scope_id
-    return Asked(types, columns, start, end, ministry, county, once)
+    return Asked(types, columns, start, end, ministry, county, once, calendar=str(row["calendar"]))
 
 
 def _declared(row: Row) -> Asked | None:

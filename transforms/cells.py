@@ -16,9 +16,12 @@ from warehouse.connection import Connection
 
 SCOPES = ("national", "province", "county", "district", "ministry", "agency", "service")
 # The facts whose rows tell of persons, and the one that tells of events.
-_OF_PERSONS = ("fct_user_activity", "fct_visits", "fct_sessions", "fct_transactions")
+_CHANGING = ("fct_user_activity", "fct_visits", "fct_sessions", "fct_transactions")
+_OF_PERSONS = (*_CHANGING, "fct_person_months")
 TOLD_BY = ("fct_activity", *_OF_PERSONS)
 _NO_EVENTS = {"fct_activity": "SELECT * FROM fct_activity LIMIT 0"}
+# Of persons alone: events, visits and transactions are told by the other facts. It changes with a build from nothing.
+_NO_PERSON_MONTHS = {"fct_person_months": "SELECT * FROM fct_person_months LIMIT 0"}
 # More than this is counted one scope and one kind of window at a time.
 EVENTS_AT_ONCE = 200_000
 # SQL of each window's months.
@@ -35,7 +38,9 @@ def build(connection: Connection) -> None:
     windows = _kinds_of_windows(connection) if is_large else ["true"]
     for scopes in _passes(is_large=is_large):
         _keep_persons(connection, "run_persons", scopes)
+        point(connection, "told_fct_person_months", _NO_PERSON_MONTHS["fct_person_months"])
         _insert(connection, "fct_cell_counts")
+        point(connection, "told_fct_person_months", _rows("fct_person_months"))
         point(connection, "stg_user_first", _staged("stg_user_first"))
         _insert(connection, "fct_new_users")
         for few in windows:
@@ -64,7 +69,8 @@ def follow(connection: Connection) -> None:
     """
     _load_windows(connection)
     for side in ("gone", "come"):
-        _tell(connection, {name: _rows(f"{side}_{name}") for name in TOLD_BY})
+        changed = {name: _rows(f"{side}_{name}") for name in ("fct_activity", *_CHANGING)}
+        _tell(connection, changed | _NO_PERSON_MONTHS)
         keep(connection, f"told_{side}", _staged("stg_told"))
     _follow_counts(connection)
     keep(

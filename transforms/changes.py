@@ -12,6 +12,7 @@ from contracts.lake_tables import lake_tables
 from transforms.model import models
 from warehouse.connection import Connection, view_files
 from warehouse.lake import Lake, Snapshot
+from warehouse.person_months import view_kept
 
 # The events that may count at all, as in stg_counted: a test holds the two together.
 _COUNTED_KINDS = """e.event_type IN (
@@ -52,9 +53,10 @@ def keep(connection: Connection, table: str, select: str) -> None:
 
 
 def open_lake(connection: Connection, lake: Lake) -> Snapshot:
-    """Show the lake to SQL (lnd_events, chg_verdicts); lake/events as it was opened."""
+    """Show the lake to SQL (lnd_events, chg_verdicts, and what view_kept shows); lake/events as it was opened."""
     events = lake.open("events")
     view_files(connection, "lnd_events", events.files, dict(lake_tables()["events"]))
+    view_kept(connection, lake, events)
     connection.register("lnd_verdicts", lake.open("verdicts").rows())
     # Of two decisions at one instant the closing one counts: a gate errs on the safe side.
     keep(
@@ -72,8 +74,8 @@ def open_lake(connection: Connection, lake: Lake) -> Snapshot:
 def find(connection: Connection) -> Change:
     """Compare the verdicts with what is counted, take the new state over and keep what changed.
 
-    Afterwards ops_counted, fct_retractions, fct_declaration_events and fct_users are up to date; the other facts are
-    not.
+    Afterwards ops_counted, fct_retractions, fct_declaration_events, fct_users and fct_person_months are up to date; the
+    other facts are not.
     """
     fresh = count(connection, "ops_counted") == 0
     _keep_pairs(connection)
@@ -92,6 +94,8 @@ def find(connection: Connection) -> Change:
     _take_over_retractions(connection, rows)
     declarations = _take_over_declarations(connection, rows)
     _keep_events(connection, rows)
+    if fresh:
+        _take_person_months(connection)
     retractions = count(connection, "chg_retracted") + count(connection, "chg_restored") > 0
     events = count(connection, "chg_added") + count(connection, "chg_removed") > 0
     inquiries = fresh or _keep_inquiries(connection, rows)
@@ -198,13 +202,28 @@ def _keep_events(connection: Connection, rows: str) -> None:
         removed += " UNION ALL " + elsewhere.format(named="chg_retracted")
 
     point(connection, "stg_counted", added)
-    connection.execute("""
-        INSERT INTO fct_users
-        SELECT pid, (SELECT COALESCE(MAX(user_no), 0) FROM fct_users) + ROW_NUMBER() OVER ()
-        FROM (SELECT DISTINCT pid FROM stg_counted WHERE pid IS NOT NULL) AS n
-        WHERE NOT EXISTS (SELECT 1 FROM fct_users AS u WHERE u.pid = n.pid)
-    """)
+    _number_persons(connection, "stg_counted")
     enriched = models("staging")["stg_events"].query
     keep(connection, "chg_added", enriched)
     point(connection, "stg_counted", removed)
     keep(connection, "chg_removed", enriched)
+
+
+def _number_persons(connection: Connection, rows: str) -> None:
+    """Give every pid of ``rows`` that has none a number."""
+    connection.execute(f"""
+        INSERT INTO fct_users
+        SELECT pid, (SELECT COALESCE(MAX(user_no), 0) FROM fct_users) + ROW_NUMBER() OVER ()
+        FROM (SELECT DISTINCT pid FROM "{rows}" WHERE pid IS NOT NULL) AS n
+        WHERE NOT EXISTS (SELECT 1 FROM fct_users AS u WHERE u.pid = n.pid)
+    """)  # noqa: S608 our own names
+
+
+def _take_person_months(connection: Connection) -> None:
+    """fct_person_months: what is kept of persons whose events have lost the pid. Where it changes all is built anew."""
+    _number_persons(connection, "lnd_person_months")
+    connection.execute("DELETE FROM fct_person_months")
+    columns = ", ".join(f'"{name}"' for name in models("facts")["fct_person_months"].physical)
+    connection.execute(
+        f"INSERT INTO fct_person_months SELECT {columns} FROM lnd_person_months JOIN fct_users USING (pid)"  # noqa: S608
+    )

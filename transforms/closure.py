@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contracts.reporting_time import CALENDARS
 from transforms import cells
-from transforms.changes import Change, count, keep, point
+from transforms.changes import COLUMNS, Change, count, keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
 
@@ -128,6 +128,8 @@ def _replace_touched(connection: Connection, fact: Model, change: Change, events
     if change.fresh:
         point(connection, "stg_events", "SELECT * FROM chg_added")
         connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
+        if fact.name == "fct_sessions":
+            _take_session_starts(connection)
         return
     name, found_by = fact.name, _TOUCHED[fact.name]
     since = {"rows": "", "events": ""}
@@ -144,6 +146,24 @@ def _replace_touched(connection: Connection, fact: Model, change: Change, events
     for side in ("gone", "come"):
         keep(connection, f"{side}_{name}", f"SELECT * FROM chg_{side}")  # noqa: S608 our own names
         _note(connection, f"SELECT DISTINCT jalali_no, gregorian_no FROM chg_{side}")  # noqa: S608 our own names
+
+
+def _take_session_starts(connection: Connection) -> None:
+    """The sessions of events whose pids were dropped: their first events, each a session of nobody."""
+    point(
+        connection,
+        "stg_counted",
+        f"""(SELECT {COLUMNS} FROM lnd_events AS e LIMIT 0)
+        UNION ALL BY NAME
+        SELECT agency_id, channel, started_at AS occurred_at, province, district FROM lnd_session_starts""",  # noqa: S608
+    )
+    keep(connection, "chg_session_starts", models("staging")["stg_events"].query)
+    connection.execute("""
+        INSERT INTO fct_sessions BY NAME
+        SELECT agency_id, channel, occurred_at AS started_at, jalali_no, gregorian_no, 'IR' AS nation, province, county,
+            district, ministry_id
+        FROM chg_session_starts
+    """)
 
 
 def _swap_rows(connection: Connection, fact: Model, before: str) -> None:

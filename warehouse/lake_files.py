@@ -11,12 +11,12 @@ from contracts.errors import TryAgain, UsageError
 from contracts.settings import Settings
 from warehouse.lake import Lake
 from warehouse.landing_log import commits, next_offsets
+from warehouse.small_tables import LANDED
 
 _LOG = "_delta_log"
 _VERSION = re.compile(r"(\d{20})(?:\.json|\.checkpoint.*\.parquet)")
 # Landing commits a few times a second at most, and reading every table's version takes milliseconds.
 _TRIES = 100
-_LANDED = ("events", "quarantine", "quarantine_decisions")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def files_of_table(settings: Settings, pinned: PinnedLake, name: str) -> Iterato
 def known_checksums(settings: Settings, pinned: PinnedLake) -> dict[Path, str]:
     """SHA-256 (hex) by absolute path of every landed file, as its commit noted it."""
     found: dict[Path, str] = {}
-    for name in _LANDED:
+    for name in LANDED:
         if name in pinned.versions:
             for commit in commits(Lake(settings), name):
                 found |= {pinned.folder / name / str(file["path"]): str(file["sha256"]) for file in commit.files}

@@ -10,6 +10,7 @@ import datetime as dt
 import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from contracts.errors import MizanError, UsageError
 from contracts.settings import Settings
@@ -17,6 +18,7 @@ from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.erasures import let_go
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import commit, live_files, local_folder, write_file
+from warehouse.person_months import TABLES, kept_table
 from warehouse.quarantine_states import TABLE as DECISIONS
 
 SMALL_BYTES = 64 * 2**20
@@ -62,6 +64,9 @@ def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str
         handle.vacuum(RETENTION_HOURS, dry_run=False, full=True)
         done[name] = Compacted(len(before), len(live_files(lake.open(name))))
     let_go(lake, dt.datetime.now(dt.UTC), RETENTION_HOURS)
+    for table in map(partial(kept_table, lake), TABLES):
+        if table is not None:
+            table.handle.vacuum(RETENTION_HOURS, dry_run=False, full=True)
     return done
 
 

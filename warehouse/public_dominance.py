@@ -37,14 +37,19 @@ _UNITS = " UNION ALL ".join(
     [
         *(
             f"SELECT 'visits' AS quantity, NULL AS item, user_no, jalali_no, gregorian_no, channel, {_PLACES}, "  # noqa: S608
-            f"nation, NULL AS service_id FROM {fact}"
-            for fact in ("fct_visits", "fct_sessions")
+            f"nation, NULL AS service_id, {times} AS times FROM {rows}"
+            for rows, times in (
+                ("fct_visits", "1"),
+                ("fct_sessions", "1"),
+                ("fct_person_months WHERE did = 'visited'", "times"),
+            )
         ),
         *(
             f"SELECT '{quantity}', reason_in_person, user_no, jalali_no, gregorian_no, channel, {_PLACES}, "  # noqa: S608
-            f"'IR', service_id FROM fct_transactions WHERE kind = '{kind}' AND {which}"
+            f"'IR', service_id, {times} FROM {rows} = '{kind}' AND {which}"
             for kind, parts in (("received", {"received": "true"}), ("completed", _COMPLETED))
             for quantity, which in parts.items()
+            for rows, times in (("fct_transactions WHERE kind", "1"), ("fct_person_months WHERE did", "times"))
         ),
     ]
 )
@@ -78,7 +83,7 @@ def dominated(connection: Connection, k: int) -> Numbers:
     found = connection.execute(
         f"""
         WITH parts AS (
-            SELECT crowded.cell, crowded.number, units.user_no, count(*) AS part
+            SELECT crowded.cell, crowded.number, units.user_no, sum(units.times) AS part
             FROM crowded INNER JOIN ({_UNITS}) AS units
                 ON units.quantity = crowded.quantity
                 AND crowded.scope_id = CASE crowded.scope {scopes} END
@@ -100,6 +105,7 @@ def dominated(connection: Connection, k: int) -> Numbers:
 
 def _has_facts(connection: Connection) -> bool:
     ((count,),) = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name IN ('fct_visits', 'fct_sessions', 'fct_transactions')"
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name IN ('fct_visits', 'fct_sessions', 'fct_transactions', "
+        "'fct_person_months')"
     ).fetchall()
-    return bool(count == 3)
+    return bool(count == 4)

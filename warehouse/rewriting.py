@@ -1,4 +1,4 @@
-"""Rewrite a landed table: every row under another key, or without some persons. Readers see the old state or the new.
+"""Rewrite a landed table: every row under another key, without some persons, or without the pids of old events.
 
 The log of a table notes the platform key its rows are under (transaction id ``platform_key``: the key's mark) and how
 often it was rewritten (``rewritten``): what was computed from the rows before that is no longer of this lake.
@@ -23,8 +23,9 @@ KEY_MARK = "platform_key"
 REWRITTEN = "rewritten"
 ROTATION = "rotate"
 ERASURE = "forget"
+RETENTION = "drop-pids"
 # Commits after which a file that was written earlier holds rows as they may never come back.
-REWRITING = (ROTATION, ERASURE)
+REWRITING = (ROTATION, ERASURE, RETENTION)
 
 
 def key_mark(snapshot: Snapshot) -> int | None:

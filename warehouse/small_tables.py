@@ -11,7 +11,7 @@ from warehouse.checked_rows import noted
 from warehouse.lake import Lake
 from warehouse.landing_log import damaged_entries, live_files, local_folder
 
-LANDED = ("events", "quarantine", "quarantine_decisions")
+LANDED = ("events", "quarantine", "quarantine_decisions", "person_months", "session_starts")
 Found = tuple[str, str, str]  # kind, where, hint
 _FROM_A_COPY = "put it back from a copy"
 

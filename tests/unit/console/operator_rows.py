@@ -120,6 +120,9 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "lineage": {"--to": ("lineage --to {}", [".", ""])},
     "key ls": {},
+    "key drop-pids": {
+        "--by": ("key drop-pids --by={}", NOBODY),
+    },
     "key rotate": {
         "--by": ("key rotate --reason yearly --by={}", NOBODY),
         "--reason": ("key rotate --by me --reason={}", NOBODY),

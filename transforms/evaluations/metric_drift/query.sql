@@ -10,7 +10,33 @@
 -- Leaves out   months of which one has declared figures alone
 -- Not          a forecast or a season: compare with the same month of the year before for that. There is one definition of
 --              monthly_transactions so far; when version 2 stands beside it, earlier_definition reads version 1
-WITH counted AS (
+WITH completions AS (
+    SELECT
+        jalali_no,
+        gregorian_no,
+        province,
+        ministry_id,
+        agency_id,
+        service_id,
+        user_no,
+        1 AS completed
+    FROM fct_transactions
+    WHERE kind = 'completed'
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        province,
+        ministry_id,
+        agency_id,
+        service_id,
+        user_no,
+        0 AS completed
+    FROM fct_person_months
+    WHERE did = 'completed'
+),
+
+counted AS (
     SELECT
         'jalali' AS calendar,
         jalali_no AS month_no,
@@ -18,11 +44,11 @@ WITH counted AS (
         ministry_id,
         agency_id,
         service_id,
-        COUNT(*) AS completed,
+        SUM(completed) AS completed,
         COUNT(DISTINCT user_no) AS persons
-    FROM fct_transactions
-    WHERE kind = 'completed'
+    FROM completions
     GROUP BY jalali_no, province, ministry_id, agency_id, service_id
+    HAVING SUM(completed) > 0
     UNION ALL
     SELECT
         'gregorian' AS calendar,
@@ -31,11 +57,11 @@ WITH counted AS (
         ministry_id,
         agency_id,
         service_id,
-        COUNT(*) AS completed,
+        SUM(completed) AS completed,
         COUNT(DISTINCT user_no) AS persons
-    FROM fct_transactions
-    WHERE kind = 'completed'
+    FROM completions
     GROUP BY gregorian_no, province, ministry_id, agency_id, service_id
+    HAVING SUM(completed) > 0
 ),
 
 scoped AS (

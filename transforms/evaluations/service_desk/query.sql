@@ -121,9 +121,24 @@ first_seen AS (
         s.agency_id,
         s.services,
         MIN(c.jalali_no) AS jalali_no
-    FROM completions AS c
+    FROM (
+        SELECT
+            agency_id,
+            service_id,
+            user_no,
+            jalali_no
+        FROM completions
+        WHERE is_observed AND user_no IS NOT NULL
+        UNION ALL
+        SELECT
+            agency_id,
+            service_id,
+            user_no,
+            jalali_no
+        FROM fct_person_months
+        WHERE did = 'completed' AND is_observed
+    ) AS c
     INNER JOIN members AS s ON c.agency_id = s.agency_id AND c.service_id = s.service_id
-    WHERE c.is_observed AND c.user_no IS NOT NULL
     GROUP BY s.agency_id, s.services, c.user_no
 ),
 

@@ -44,8 +44,23 @@ first_seen AS (
         user_no,
         MIN(jalali_no) AS jalali_no,
         MIN(jalali_no) FILTER (WHERE is_full) AS full_no
-    FROM completions
-    WHERE is_observed AND user_no IS NOT NULL
+    FROM (
+        SELECT
+            service_id,
+            user_no,
+            jalali_no,
+            is_full
+        FROM completions
+        WHERE is_observed AND user_no IS NOT NULL
+        UNION ALL
+        SELECT
+            service_id,
+            user_no,
+            jalali_no,
+            is_full
+        FROM fct_person_months
+        WHERE did = 'completed' AND is_observed
+    ) AS observed
     GROUP BY service_id, user_no
 ),
 

@@ -8,7 +8,41 @@
 -- Counts       citizen: every scope; agency: agency, ministry and national rows, as declared cells add up
 -- Leaves out   reasons nobody named; transactions without a reason
 -- Not          one teller's word mixed with the other's; a share or rank beside a reason that an agency left unsaid
-WITH by_person AS (
+WITH transactions AS (
+    SELECT
+        jalali_no,
+        gregorian_no,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id,
+        channel,
+        reason_in_person,
+        user_no,
+        1 AS transactions
+    FROM fct_transactions
+    WHERE kind = 'completed' AND reason_in_person IS NOT NULL
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id,
+        channel,
+        reason_in_person,
+        user_no,
+        0 AS transactions
+    FROM fct_person_months
+    WHERE did = 'completed' AND reason_in_person IS NOT NULL
+),
+
+by_person AS (
     SELECT
         m.month_no,
         CASE
@@ -31,15 +65,15 @@ WITH by_person AS (
         END AS scope_id,
         CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
         CASE WHEN GROUPING(reason_in_person) = 0 THEN reason_in_person END AS reason,
-        COUNT(*) AS transactions,
+        SUM(t.transactions) AS transactions,
         COUNT(DISTINCT t.user_no) AS persons
-    FROM fct_transactions AS t
+    FROM transactions AS t
     INNER JOIN run_months AS m ON m.month_no = CASE WHEN $calendar = 'jalali' THEN t.jalali_no ELSE t.gregorian_no END
-    WHERE t.kind = 'completed' AND t.reason_in_person IS NOT NULL
     GROUP BY
         m.month_no,
         CUBE (channel, reason_in_person),
         GROUPING SETS ((), (province), (county), (district), (ministry_id), (agency_id), (service_id))
+    HAVING SUM(t.transactions) > 0
 ),
 
 by_agency AS (

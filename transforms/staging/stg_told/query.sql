@@ -4,9 +4,118 @@
 --              last one for all channels. seen: active, visited (from bit 16), received (from 32); completed: completed,
 --              accepted (from 16), timed (from 32), and bits of their own for digital (48), assisted (49), neither (50) and
 --              rejected (51), as monthly_digital_take_up and monthly_transactions define them
--- Grain        one row per row of a fact that told_<fact> stands for
+-- Grain        one row per row of a fact that told_<fact> stands for; fct_person_months tells what the other facts tell of
+--              persons, where their events have lost the pid
 -- Counts       rows without a person too: user_no is then NULL; events are those of fct_activity alone
 -- Not          a person's month: see stg_persons
+WITH active AS (
+    SELECT
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id
+    FROM told_fct_user_activity
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id
+    FROM told_fct_person_months
+    WHERE did = 'active'
+),
+
+visits AS (
+    SELECT
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        nation,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id
+    FROM told_fct_visits
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        nation,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id
+    FROM told_fct_sessions
+    UNION ALL
+    SELECT
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        nation,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id
+    FROM told_fct_person_months
+    WHERE did = 'visited'
+),
+
+transactions AS (
+    SELECT
+        kind,
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id,
+        outcome,
+        assisted_by,
+        duration_seconds IS NOT NULL AS is_timed
+    FROM told_fct_transactions
+    UNION ALL
+    SELECT
+        did AS kind,
+        jalali_no,
+        gregorian_no,
+        user_no,
+        channel,
+        province,
+        county,
+        district,
+        ministry_id,
+        agency_id,
+        service_id,
+        outcome,
+        assisted_by,
+        is_timed
+    FROM told_fct_person_months
+    WHERE did IN ('received', 'completed')
+)
+
 SELECT
     e.jalali_no,
     e.gregorian_no,
@@ -39,7 +148,7 @@ SELECT
     0 AS events,
     COALESCE(c.bit, 0) | 32768 AS seen,
     0 AS completed
-FROM told_fct_user_activity AS a
+FROM active AS a
 LEFT JOIN dim_channel AS c ON a.channel = c.channel
 UNION ALL
 SELECT
@@ -57,26 +166,8 @@ SELECT
     0 AS events,
     (COALESCE(c.bit, 0) | 32768) << 16 AS seen,
     0 AS completed
-FROM told_fct_visits AS v
+FROM visits AS v
 LEFT JOIN dim_channel AS c ON v.channel = c.channel
-UNION ALL
-SELECT
-    s.jalali_no,
-    s.gregorian_no,
-    s.user_no,
-    s.channel,
-    s.nation,
-    s.province,
-    s.county,
-    s.district,
-    s.ministry_id,
-    s.agency_id,
-    NULL AS service_id,
-    0 AS events,
-    (COALESCE(c.bit, 0) | 32768) << 16 AS seen,
-    0 AS completed
-FROM told_fct_sessions AS s
-LEFT JOIN dim_channel AS c ON s.channel = c.channel
 UNION ALL
 SELECT
     t.jalali_no,
@@ -97,7 +188,7 @@ SELECT
             THEN
                 (COALESCE(c.bit, 0) | 32768)
                 | CASE WHEN t.outcome = 'accepted' THEN (COALESCE(c.bit, 0) | 32768) << 16 ELSE 0 END
-                | CASE WHEN t.duration_seconds IS NOT NULL THEN (COALESCE(c.bit, 0) | 32768) << 32 ELSE 0 END
+                | CASE WHEN t.is_timed THEN (COALESCE(c.bit, 0) | 32768) << 32 ELSE 0 END
                 | CASE
                     WHEN t.channel IN ('portal', 'mobile_app', 'national_window') THEN 1::BIGINT << 48
                     WHEN t.channel = 'counter_office' OR t.assisted_by IN ('counter_office', 'call_centre') THEN 1::BIGINT << 49
@@ -106,5 +197,5 @@ SELECT
                 | CASE WHEN t.outcome = 'rejected' THEN 1::BIGINT << 51 ELSE 0 END
         ELSE 0
     END AS completed
-FROM told_fct_transactions AS t
+FROM transactions AS t
 LEFT JOIN dim_channel AS c ON t.channel = c.channel
