@@ -27,7 +27,6 @@ from warehouse.landing_log import DataFile, commit, commits, open_table, write_f
 from warehouse.person_months import PERSONS, SESSIONS, TABLES, drop_marks, new_drop_id
 from warehouse.rewriting import KEY_MARK, RETENTION, REWRITTEN, key_mark, times_rewritten
 
-
 # The digest of an event's content is made of its user_key too: with the platform key it could be tried against persons.
 _OF_A_PERSON = ("pid", "payload_digest")
 
