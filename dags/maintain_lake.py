@@ -1,7 +1,7 @@
 """Keep the lake fast and its persons few: drop the pids of old events, merge small files, remove those nobody needs.
 
-Nightly. Landing may go on meanwhile: a commit that loses the race is planned again. The same as `mizan key drop-pids`,
-then `mizan compact`.
+Nightly. Landing may go on meanwhile: a commit that loses the race is planned again. The same as `mizan compact`,
+then `mizan key drop-pids`.
 
 When it names a damaged or missing file: docs/runbooks/halts.md#a-lost-file.
 """
@@ -37,7 +37,7 @@ def maintain_lake() -> None:
 
         compact_lake()
 
-    drop_pids() >> compact()
+    compact() >> drop_pids()
 
 
 maintain_lake()

@@ -303,6 +303,10 @@ def _in_transaction(run: LandingRun, name: str, batch: list[Said], *, commits: b
         producer.abort_transaction(30)
 
 
+# Seconds after which the broker ends a transaction that nobody ends.
+OPEN_FOR = 8
+
+
 def _hang(rig: Rig, run: LandingRun) -> None:
     """A transaction stays open behind its killed producer: what is before it lands, what is behind waits, visibly."""
     from landing.watch import lag
@@ -310,7 +314,7 @@ def _hang(rig: Rig, run: LandingRun) -> None:
     stream = run.streams[0]
     topic = f"egov.events.v1.{stream.agency}"
     values = [wire(stream.event(event_id=f"hung-{number}")).decode() for number in range(5)]
-    login = {**run.login, "transactional.id": f"{stream.agency}-hung", "transaction.timeout.ms": 3_000}
+    login = {**run.login, "transactional.id": f"{stream.agency}-hung", "transaction.timeout.ms": OPEN_FOR * 1000}
     hanging = subprocess.Popen(
         [sys.executable, "-c", HANGING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -320,6 +324,7 @@ def _hang(rig: Rig, run: LandingRun) -> None:
         hanging.stdin.write(json.dumps([login, topic, 0, values]))
         hanging.stdin.close()
         assert hanging.stdout.readline() == "open\n"
+        opened = time.monotonic()
     finally:
         hanging.kill()
         hanging.wait()
@@ -327,7 +332,8 @@ def _hang(rig: Rig, run: LandingRun) -> None:
     run.send(rig.rng.randrange(20, 60))
     run.land()
     (seen,) = [one for one in lag(run.stage.settings) if one.agency_id == stream.agency]
-    if not seen.held_back:
+    # On a slow machine landing may take longer than the broker leaves it open.
+    if not seen.held_back and time.monotonic() - opened < OPEN_FOR:
         run.broke("I12", "offsets wait behind an open transaction, and no figure says so")
     deadline = time.monotonic() + 60
     while any(one.held_back for one in lag(run.stage.settings)) and time.monotonic() < deadline:

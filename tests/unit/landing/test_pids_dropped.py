@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -31,6 +32,8 @@ from landing.rotation import rotate
 from landing.verify import verify
 from pipeline.erasure import forget
 from pipeline.retention import drop_old_pids
+from provenance.evidence import LakeThen
+from provenance.selections import asked_for, recount_of
 from transforms import refresh
 from warehouse.connection import build_connection
 from warehouse.lake import Lake
@@ -251,6 +254,23 @@ def test_an_event_that_lost_its_pid_has_no_digest_of_it_and_is_known_again_all_t
         # What e-1 said of its person cannot be held against it any more; of e-4 it can.
         found = take_out_repeats(connection, events)
     assert (sum(found.duplicates.values()), found.conflicts) == (3, [3])
+
+
+@pytest.mark.parametrize(
+    ("month", "measure", "persons"), [("2017-07", "active_users", 2), ("2020-04", "registered_users", 3)]
+)
+def test_users_of_old_months_are_counted_again_where_they_come_from(
+    home: Settings, month: str, measure: str, persons: int
+):
+    row = {"calendar": "gregorian", "month": month, "scope": "agency", "scope_id": "tax", "channel": "portal"}
+    asked, expression = asked_for("monthly_users", measure, row), recount_of("monthly_users", measure, row)
+    assert asked is not None
+    assert expression is not None
+    for _ in range(2):
+        with contextlib.closing(LakeThen(home, {}, None)) as then:
+            then.find(asked)
+            assert then.number(expression) == persons
+        drop(home)
 
 
 def test_a_damaged_file_is_not_given_a_checksum_that_says_it_is_whole(home: Settings):
