@@ -35,23 +35,11 @@ class Variable:
     check: Callable[[str], object] = str
 
 
-def _min_cell(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 5 <= int(text) <= 30:
-        raise UsageError(f"MIZAN_MIN_CELL must be a whole number from 5 to 30, not {text!r}")
-    return int(text)
-
-
-def _pid_months(text: str) -> int:
-    # Fewer would end the comparison of a month with that of the year before.
-    if not text.isascii() or not text.isdigit() or not 13 <= int(text) <= 1200:
-        raise UsageError(f"MIZAN_PID_MONTHS must be a whole number from 13 to 1200, not {text!r}")
-    return int(text)
-
-
-def _positive(name: str) -> Callable[[str], int]:
+def _whole(name: str, least: int, most: int | None = None) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < 1:
-            raise UsageError(f"{name} must be a whole number above 0, not {text!r}")
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= (int(text) if most is None else most):
+            bounds = f"above {least - 1}" if most is None else f"from {least} to {most}"
+            raise UsageError(f"{name} must be a whole number {bounds}, not {text!r}")
         return int(text)
 
     return read
@@ -109,24 +97,25 @@ VARIABLES = (
     Variable("MIZAN_TRANSPORT_KEY_FILE", None, "unset: $MIZAN_HOME/keys/transport.key", Path),
     Variable("MIZAN_PLATFORM_KEY_FILE", None, "unset: $MIZAN_HOME/keys/platform.key", Path),
     Variable("MIZAN_CALENDAR", "jalali", "calendar shown by default", _one_of("MIZAN_CALENDAR", "jalali", "gregorian")),
-    Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _min_cell),
-    Variable("MIZAN_PID_MONTHS", "25", "whole months an event keeps its person's pid; 13 or more", _pid_months),
+    Variable("MIZAN_MIN_CELL", "10", "fewest distinct keys a public cell may rest on", _whole("MIZAN_MIN_CELL", 5, 30)),
+    # At least thirteen: a month is compared with that of the year before.
+    Variable("MIZAN_PID_MONTHS", "25", "whole months an event keeps its pid", _whole("MIZAN_PID_MONTHS", 13, 1200)),
     Variable(
         "MIZAN_AGENCY_BYTE_RATE",
         str(64 * 2**20),
         "bytes a second an agency may produce",
-        _positive("MIZAN_AGENCY_BYTE_RATE"),
+        _whole("MIZAN_AGENCY_BYTE_RATE", 1),
     ),
     Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
-    Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch", _positive("MIZAN_LAND_CAP")),
+    Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch", _whole("MIZAN_LAND_CAP", 1)),
     Variable(
         "MIZAN_LAND_MEMORY_MB",
         "600",
         "megabytes in which landing judges a batch; where they do not do, it halves its batches",
-        _positive("MIZAN_LAND_MEMORY_MB"),
+        _whole("MIZAN_LAND_MEMORY_MB", 1),
     ),
     Variable("MIZAN_LOG", "text", "stderr: text, or json: a line an event", _one_of("MIZAN_LOG", "text", "json")),
-    Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _positive("MIZAN_PUBLISHED_KEEP")),
+    Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _whole("MIZAN_PUBLISHED_KEEP", 1)),
     Variable(postgres_target.URL, None, "PostgreSQL that gets copies", postgres_target.url_without_secret),
     Variable(postgres_target.URL_FILE, None, "file that holds that URL with its password, 0600", Path),
     Variable(postgres_target.TIER, "analyst", "tier copied there", _one_of(postgres_target.TIER, "analyst", "public")),

@@ -111,6 +111,7 @@ def test_what_writes_the_build_database_shares_one_pool(bag):
         ("evaluate_agencies", "evaluate_round"),
         ("publish_warehouse", "publish"),
         ("close_month", "close"),
+        ("maintain_lake", "drop_pids"),
     }
     pooled = {
         (dag_id, task_id)

@@ -20,6 +20,7 @@ from pipeline.steps import initialise
 SETTINGS = {
     "MIZAN_HOM": "x",
     "MIZAN_MIN_CELL": "4",
+    "MIZAN_PID_MONTHS": "12",
     "MIZAN_CALENDAR": "lunar",
     "MIZAN_LAND_CAP": "0",
     "MIZAN_LAND_MEMORY_MB": "half",
