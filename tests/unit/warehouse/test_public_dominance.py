@@ -76,6 +76,18 @@ def test_a_number_that_one_person_makes_is_withheld_and_a_neighbour_hides_it(set
     assert ("tax", 215) in look(SHOWN)
 
 
+def test_it_is_withheld_too_where_events_have_lost_their_persons(settings, build, look):
+    happened(build, tax=MOSTLY_ONE, post=[2] * 150, roads=MANY)
+    build.run("""
+        INSERT INTO fct_person_months BY NAME
+        SELECT 'completed' AS did, jalali_no, gregorian_no, user_no, channel, 'IR' AS nation, agency_id, count(*) AS times
+        FROM fct_transactions WHERE user_no IS NOT NULL GROUP BY ALL
+    """)
+    build.run("UPDATE fct_transactions SET user_no = NULL")
+    publish.publish(settings)
+    assert look(SHOWN, "public") == [("IR", 915), ("roads", 400)]
+
+
 @pytest.mark.parametrize(
     "parts",
     [[20] * 12, [200, *[1] * 15, (100,)], [200, 15, *[1] * 25], [9, *[1] * 9]],
