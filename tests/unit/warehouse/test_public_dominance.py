@@ -80,7 +80,8 @@ def test_it_is_withheld_too_where_events_have_lost_their_persons(settings, build
     happened(build, tax=MOSTLY_ONE, post=[2] * 150, roads=MANY)
     build.run("""
         INSERT INTO fct_person_months BY NAME
-        SELECT 'completed' AS did, jalali_no, gregorian_no, user_no, channel, 'IR' AS nation, agency_id, count(*) AS times
+        SELECT
+            'completed' AS did, jalali_no, gregorian_no, user_no, channel, 'IR' AS nation, agency_id, count(*) AS times
         FROM fct_transactions WHERE user_no IS NOT NULL GROUP BY ALL
     """)
     build.run("UPDATE fct_transactions SET user_no = NULL")
