@@ -181,8 +181,12 @@ class LakeThen:
 
     def _find_persons(self, asked: Asked) -> None:
         """``cell_persons``: the pids of the figure's events, and those kept by month for events that have none now."""
+        persons = "CREATE OR REPLACE TEMP TABLE cell_persons AS SELECT pid FROM cell_events WHERE pid IS NOT NULL"
+        if set(asked.types) != set(COUNTED):
+            self.connection.execute(persons)
+            return
         wanted: dict[str, Any] = {}
-        conditions = ["did = 'active'", "true" if set(asked.types) == set(COUNTED) else "false"]
+        conditions = ["did = 'active'"]
         owners = {"ministry_id": asked.ministry, "county": asked.county}
         for name, value in {**asked.columns, **owners}.items():
             if value is not None:
@@ -194,11 +198,7 @@ class LakeThen:
                 wanted[name] = month.year * 12 + month.number - 1
                 conditions.append(f"{month.calendar}_no {sign} ${name}")
         self.connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE cell_persons AS
-            SELECT pid FROM cell_events WHERE pid IS NOT NULL
-            UNION SELECT pid FROM lnd_person_months WHERE {" AND ".join(conditions)}
-            """,  # noqa: S608 names of our own
+            f"{persons} UNION SELECT pid FROM lnd_person_months WHERE {' AND '.join(conditions)}",  # noqa: S608 as above
             wanted,
         )
 

@@ -42,9 +42,9 @@ def landed_twice(stage: Stage) -> str:
     """Two batches with rejections and repeats within and across them."""
     agency = stage.agency(partitions=2)
     first = [visit(agency, f"e-{i}") for i in range(20)]
-    stage.send(agency, [*first, b"{", first[3], visit(agency, "e-4")])  # the last one is a conflict
+    stage.send(agency, [*first, b"{", first[3], visit(agency, "e-4")], partitions=2)  # the last one is a conflict
     land(stage.settings)
-    stage.send(agency, [first[5], b"[", *(visit(agency, f"late-{i}") for i in range(10)), first[6]])
+    stage.send(agency, [first[5], b"[", *(visit(agency, f"late-{i}") for i in range(10)), first[6]], partitions=2)
     land(stage.settings)
     return agency
 
