@@ -16,9 +16,10 @@ from disclosure.attack import attack
 from disclosure.moves import Tables, told_between, told_moves
 from disclosure.relations import Flags, Numbers, Places
 from warehouse.connection import Connection
-from warehouse.metric_tables import MetricTable, quoted
+from warehouse.metric_tables import MetricTable, columns_of, quoted
 from warehouse.public_cells import measures
 from warehouse.public_withheld import Withheld
+from warehouse.rows_told_on import VINTAGE
 
 _NAMED = 20  # cells in one message
 _TOLERANCE = 0.01  # in counts
@@ -39,12 +40,16 @@ def check_public(
     cells = withheld.cells
     shown = _shown(connection, tables, relations, len(cells.need), "=")
     stands = _shown(connection, tables, relations, len(cells.need), "<>") & ~shown
-    # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
+    # By how much a number moved may be known where that is no few: it stands for another number of its row alone. So
+    # may a number that no reader was ever told, and that is not small: it waits for its row.
+    past = withheld.past
     with np.errstate(invalid="ignore"):
-        may_be_known = np.abs(cells.numbers - withheld.past.told) >= withheld.k
+        may_be_known = np.abs(cells.numbers - past.told) >= withheld.k
+    waits = _of_rows_that_stand(connection, tables, relations, len(cells.need)) & ~shown
+    waits &= np.isnan(past.told) & cells.shown & ~past.frozen
     found = [
-        *_told_again(withheld, shown, np.where(may_be_known, 0.0, cells.need)),
-        *_followed(withheld, shown, np.where(stands & may_be_known, 0.0, cells.need)),
+        *_told_again(withheld, shown, np.where(may_be_known | waits, 0.0, cells.need)),
+        *_followed(withheld, shown, np.where(stands & may_be_known | waits, 0.0, cells.need)),
     ]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))
@@ -77,6 +82,29 @@ def _shown(
         ).fetchnumpy()
         shown[np.asarray(found["cell"], dtype=np.int64)] = True
     return shown
+
+
+def _of_rows_that_stand(
+    connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int
+) -> Flags:
+    """Cells that have a place in a row that stands as it was told."""
+    stand = np.zeros(cells, dtype=bool)
+    for one in measures(tables):
+        table, relation = one.table, relations[one.table.name]
+        if VINTAGE not in columns_of(connection, relation):
+            continue
+        keys = " AND ".join(f"public.{quoted(key)} IS NOT DISTINCT FROM own.{quoted(key)}" for key in table.keys)
+        found = connection.execute(
+            f"""
+            SELECT DISTINCT places.cell
+            FROM places
+            INNER JOIN shaped_{table.name} AS own ON own.rowid = places.row_id
+            INNER JOIN {relation} AS public ON {keys}
+            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}' AND public.{VINTAGE} IS NOT NULL
+            """  # noqa: S608 names of the build's tables
+        ).fetchnumpy()
+        stand[np.asarray(found["cell"], dtype=np.int64)] = True
+    return stand
 
 
 def _told_again(withheld: Withheld, shown: Flags, need: Numbers) -> Iterator[tuple[int, str]]:
