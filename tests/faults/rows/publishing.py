@@ -272,7 +272,7 @@ def held_session(rig: Rig, seed: int) -> list[Violation]:
 
 ROWS = [
     Row(
-        "P1", "eight readers over publications", ("I5", "I9", "I11"), 0, 20, watched_publications,
+        "P1", "eight readers over publications", ("I5", "I9", "I11"), 1, 20, watched_publications,
         needs=("DuckDB 1.5",), seconds=3600,
         note=f"{MANY} publications in every {MANY_EVERY}th run, else 3 to {FEW}; every third has new events, "
         "the rest are forced; DuckDB 1.5 and 2.0, Parquet, HTTP",
