@@ -38,15 +38,16 @@ def check_public(
 ) -> Told:
     """What ``relations`` tell of the cells. Raises GateClosed, naming the cells, where that gives people away."""
     cells = withheld.cells
-    shown = _shown(connection, tables, relations, len(cells.need), "=")
-    stands = _shown(connection, tables, relations, len(cells.need), "<>") & ~shown
+    shown = _where(connection, tables, relations, len(cells.need), "public.{0} = own.{0}")
+    stands = _where(connection, tables, relations, len(cells.need), "public.{0} <> own.{0}") & ~shown
     # By how much a number moved may be known where that is no few: it stands for another number of its row alone. So
     # may a number that no reader was ever told, and that is not small: it waits for its row.
     past = withheld.past
     with np.errstate(invalid="ignore"):
         may_be_known = np.abs(cells.numbers - past.told) >= withheld.k
-    waits = _of_rows_that_stand(connection, tables, relations, len(cells.need)) & ~shown
-    waits &= np.isnan(past.told) & cells.shown & ~past.frozen
+    dated = [table for table in tables if VINTAGE in columns_of(connection, relations[table.name])]
+    of_old_rows = _where(connection, dated, relations, len(cells.need), f"public.{VINTAGE} IS NOT NULL")
+    waits = of_old_rows & ~shown & np.isnan(past.told) & cells.shown & ~past.frozen
     found = [
         *_told_again(withheld, shown, np.where(may_be_known | waits, 0.0, cells.need)),
         *_followed(withheld, shown, np.where(stands & may_be_known | waits, 0.0, cells.need)),
@@ -62,11 +63,11 @@ def check_public(
     return Told(shown, stands)
 
 
-def _shown(
-    connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int, compared: str
+def _where(
+    connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int, condition: str
 ) -> Flags:
-    """Cells of which any table shows a number that is today's (``=``) or is not (``<>``)."""
-    shown = np.zeros(cells, dtype=bool)
+    """Cells with a place where ``condition`` holds of the public row and the exact one; ``{0}`` is the measure."""
+    found_in = np.zeros(cells, dtype=bool)
     for one in measures(tables):
         table, name = one.table, quoted(one.name)
         keys = " AND ".join(f"public.{quoted(key)} IS NOT DISTINCT FROM own.{quoted(key)}" for key in table.keys)
@@ -76,35 +77,11 @@ def _shown(
             FROM places
             INNER JOIN shaped_{table.name} AS own ON own.rowid = places.row_id
             INNER JOIN {relations[table.name]} AS public ON {keys}
-            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}'
-                AND public.{name} {compared} own.{name}
+            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}' AND {condition.format(name)}
             """  # noqa: S608 names of the build's tables
         ).fetchnumpy()
-        shown[np.asarray(found["cell"], dtype=np.int64)] = True
-    return shown
-
-
-def _of_rows_that_stand(
-    connection: Connection, tables: Sequence[MetricTable], relations: Mapping[str, str], cells: int
-) -> Flags:
-    """Cells that have a place in a row that stands as it was told."""
-    stand = np.zeros(cells, dtype=bool)
-    for one in measures(tables):
-        table, relation = one.table, relations[one.table.name]
-        if VINTAGE not in columns_of(connection, relation):
-            continue
-        keys = " AND ".join(f"public.{quoted(key)} IS NOT DISTINCT FROM own.{quoted(key)}" for key in table.keys)
-        found = connection.execute(
-            f"""
-            SELECT DISTINCT places.cell
-            FROM places
-            INNER JOIN shaped_{table.name} AS own ON own.rowid = places.row_id
-            INNER JOIN {relation} AS public ON {keys}
-            WHERE places.table_name = '{table.name}' AND places.measure = '{one.name}' AND public.{VINTAGE} IS NOT NULL
-            """  # noqa: S608 names of the build's tables
-        ).fetchnumpy()
-        stand[np.asarray(found["cell"], dtype=np.int64)] = True
-    return stand
+        found_in[np.asarray(found["cell"], dtype=np.int64)] = True
+    return found_in
 
 
 def _told_again(withheld: Withheld, shown: Flags, need: Numbers) -> Iterator[tuple[int, str]]:
