@@ -84,7 +84,7 @@ def drop_pids(
         note(f"the pids leave the disk with the first mizan compact after {done.old_pids_gone_from:%Y-%m-%d %H:%M} UTC")
         note("backups made before hold them until you remove them")
     if done.waiting:
-        note(f"{done.waiting:,} older events keep their pid until they are judged: mizan gate ls")
+        note(f"{done.waiting:,} older events keep their pid until they are judged: mizan status names the batches")
 
 
 def replace_transport(

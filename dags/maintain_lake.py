@@ -23,7 +23,7 @@ from scheduler.assets import BUILD_POOL, BUILD_TIMEOUT, MAINTENANCE_TIMEOUT, OWN
     doc_md=__doc__,
 )
 def maintain_lake() -> None:
-    """Retention of pids; compaction, checkpoint, vacuum."""
+    """Compaction, checkpoint, vacuum; retention of pids."""
 
     @task(execution_timeout=BUILD_TIMEOUT, pool=BUILD_POOL)
     def drop_pids() -> None:

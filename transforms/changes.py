@@ -15,7 +15,7 @@ from warehouse.lake import Lake, Snapshot
 from warehouse.person_months import view_kept
 
 # The events that may count at all, as in stg_counted: a test holds the two together.
-_COUNTED_KINDS = """e.event_type IN (
+COUNTED_KINDS = """e.event_type IN (
     'ir.egov.transaction.received.v1', 'ir.egov.transaction.completed.v1', 'ir.egov.visit.recorded.v1'
 ) AND e.is_test IS NOT TRUE"""
 COLUMNS = """e.event_id, e.source, e.agency_id, e.event_type, e.occurred_at, e.transaction_id, e.service_id,
@@ -186,11 +186,11 @@ def _keep_inquiries(connection: Connection, rows: str) -> bool:
 def _keep_events(connection: Connection, rows: str) -> None:
     """chg_added and chg_removed, from the changed batches and from those a retraction reached."""
     in_batches = f"""SELECT {COLUMNS} FROM "{rows}" AS e
-        WHERE {_COUNTED_KINDS} AND e.sign = {{sign}} AND NOT EXISTS (
+        WHERE {COUNTED_KINDS} AND e.sign = {{sign}} AND NOT EXISTS (
             SELECT 1 FROM {{retracted}} AS r WHERE r.source = e.source AND r.event_id = e.event_id
         )"""  # noqa: S608 our own names
     elsewhere = f"""SELECT {COLUMNS} FROM lnd_events AS e
-        WHERE {_COUNTED_KINDS}
+        WHERE {COUNTED_KINDS}
         AND EXISTS (SELECT 1 FROM chg_kept AS k WHERE k.batch_id = e.batch_id AND k.agency_id = e.agency_id)
         AND EXISTS (SELECT 1 FROM {{named}} AS r WHERE r.source = e.source AND r.event_id = e.event_id)"""  # noqa: S608
 

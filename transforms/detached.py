@@ -14,14 +14,12 @@ import pyarrow as pa
 from contracts.errors import TryAgain
 from contracts.settings import Settings
 from transforms import changes
-from transforms.changes import count, keep, point
+from transforms.changes import COUNTED_KINDS, count, keep, point
 from transforms.model import models
 from warehouse.connection import Connection, build_connection
 from warehouse.lake import Lake, Snapshot
 
-_SESSION = """e.event_type IN (
-    'ir.egov.transaction.received.v1', 'ir.egov.transaction.completed.v1', 'ir.egov.visit.recorded.v1'
-) AND e.visit_id IS NULL"""
+_SESSION = f"{COUNTED_KINDS} AND e.visit_id IS NULL"
 # A later event no more than this after a session's last one is part of it.
 _GAP = "INTERVAL '30 minutes'"
 _SCOPES = "province, county, district, ministry_id, agency_id"
