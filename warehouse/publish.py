@@ -184,14 +184,14 @@ def _make(
         _write_pages(made["public"], current["public"], pages)
     for name, tier in made.items():
         before = current[name]
-        tier.prepare_pointers(now, lake, fingerprint, [*(before.versions if before else []), version])
+        tier.prepare_pointers(now, lake, fingerprint, before.versions if before else [])
     failpoint("pub.pointer_tmp")
     failpoint("pub.pointer")
     for tier in made.values():
         tier.point()
     failpoint("pub.gc")
     for tier in made.values():
-        collect(tier, keep=settings.published_keep, now=now)
+        collect(tier)
     return Published(version, made["analyst"].database, made["public"].database, True)
 
 

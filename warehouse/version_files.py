@@ -115,11 +115,15 @@ class Tier:
         sync(final.parent)
 
     def prepare_pointers(
-        self, now: dt.datetime, lake: Mapping[str, object], source: str, versions: Sequence[int]
+        self, now: dt.datetime, lake: Mapping[str, object], source: str, earlier: Sequence[int]
     ) -> None:
-        """Write everything that will point to this version beside what points to the last one."""
+        """Write everything that will point to this version beside what points to the last one.
+
+        ``earlier`` are the versions that CURRENT.json listed until now. It lists this one and those that stay after
+        ``collect``: a reader finds each version that is listed.
+        """
         raise_floor(self._settings, self.version)
-        kept = [one for one in versions if (self.folder / f"{version_name(one)}.duckdb").exists()]
+        stays = [one for one in earlier if one != self.version and self._stays(one, earlier, now)]
         current = self._beside("current.duckdb")
         current.hardlink_to(self.database)
         if (self.folder / ".csv" / version_name(self.version)).exists():
@@ -140,13 +144,22 @@ class Tier:
             "lake": dict(lake),
             "database": self.database.name,
             "checksums": self.checksums,
-            "versions": kept,
+            "versions": [*stays, self.version],
             "source": source,
         }
         pointer.write_text(json.dumps(document, indent=1), encoding="utf-8")
         pointer.chmod(0o444)
         sync(pointer)
         sync(self.folder)
+
+    def _stays(self, version: int, earlier: Sequence[int], now: dt.datetime) -> bool:
+        """Whether an earlier version is among the newest, or so young that a reader may be at it."""
+        made = self.folder / f"{version_name(version)}.duckdb"
+        if not made.exists():
+            return False
+        newer = sum(one > version for one in earlier) + 1
+        age = now - dt.datetime.fromtimestamp(made.stat().st_mtime, dt.UTC)
+        return newer < self._settings.published_keep or age <= KEPT_FOR
 
     def _beside(self, name: str) -> Path:
         """A hidden path next to ``name``, to be moved over it by ``point``."""
@@ -162,11 +175,9 @@ class Tier:
         sync(self.folder)
 
 
-def collect(tier: Tier, *, keep: int, now: dt.datetime) -> None:
-    """Remove versions beyond the newest ``keep`` that are older than a day, and files no version ever served."""
-    served = set(json.loads((tier.folder / POINTER).read_text())["versions"])
-    newest = set(sorted(served)[-keep:])
-    doomed = set()
+def collect(tier: Tier) -> None:
+    """Remove the files of versions that CURRENT.json does not list: too old now, or never served."""
+    listed = set(json.loads((tier.folder / POINTER).read_text())["versions"])
     for path in [
         *tier.folder.glob("v*.duckdb"),
         *tier.folder.glob("parquet/*/v*.parquet"),
@@ -174,14 +185,8 @@ def collect(tier: Tier, *, keep: int, now: dt.datetime) -> None:
         *tier.folder.glob(".report/v*"),
     ]:
         match = _VERSIONED.fullmatch(path.name)
-        if match is None or int(match[1]) >= tier.version or int(match[1]) in newest:
+        if match is None or int(match[1]) in listed:
             continue
-        # A table's file may be older than the version: an unchanged one is shared with the version before.
-        made = tier.folder / f"v{match[1]}.duckdb"
-        age = now - dt.datetime.fromtimestamp((made if made.exists() else path).stat().st_mtime, dt.UTC)
-        if int(match[1]) not in served or age > KEPT_FOR:
-            doomed.add(path)
-    for path in doomed:
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -232,6 +232,11 @@ def test_pages_leave_with_their_version(settings, build, report):
     publish(settings, pages=write_pages, now=dt.datetime.now(dt.UTC) + dt.timedelta(hours=25))
     kept = sorted(path.name for path in (settings.published / "public" / ".report").iterdir())
     assert kept == ["v000004", "v000005"]
+    for tier in ("analyst", "public"):
+        folder = settings.published / tier
+        listed = json.loads((folder / "CURRENT.json").read_text())["versions"]
+        assert listed == [4, 5]
+        assert [path.name for path in sorted(folder.glob("v*.duckdb"))] == ["v000004.duckdb", "v000005.duckdb"]
 
 
 def test_before_any_figure_the_page_says_so(settings, build):
