@@ -21,7 +21,7 @@ from warehouse.metric_tables import metric_tables
 from warehouse.public_cells import flagged, problem
 from warehouse.public_gate import Told
 from warehouse.public_remarks import loss
-from warehouse.public_withheld import withhold
+from warehouse.public_withheld import decision
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def _as_published(settings: Settings) -> dict[str, float]:
         tables = metric_tables(connection)
         shaping.shape(connection, tables, settings, dt.datetime.now(dt.UTC))
         start = time.process_time()
-        decided = withhold(connection, tables, settings, before="before")
+        decided = decision(connection, tables, settings, before="before").made()
         spent = time.process_time() - start
         counted = loss(connection, decided, Told(decided.shown, ~decided.shown & False), settings.calendar)
         figures = {f"published_{name}": value for name, value in counted.items()}

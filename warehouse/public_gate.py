@@ -16,10 +16,9 @@ from disclosure.attack import attack
 from disclosure.moves import Tables, told_between, told_moves
 from disclosure.relations import Flags, Numbers, Places
 from warehouse.connection import Connection
-from warehouse.metric_tables import MetricTable, columns_of, quoted
+from warehouse.metric_tables import MetricTable, quoted
 from warehouse.public_cells import measures
 from warehouse.public_withheld import Withheld
-from warehouse.rows_told_on import VINTAGE
 
 _NAMED = 20  # cells in one message
 _TOLERANCE = 0.01  # in counts
@@ -40,17 +39,12 @@ def check_public(
     cells = withheld.cells
     shown = _where(connection, tables, relations, len(cells.need), "public.{0} = own.{0}")
     stands = _where(connection, tables, relations, len(cells.need), "public.{0} <> own.{0}") & ~shown
-    # By how much a number moved may be known where that is no few: it stands for another number of its row alone. So
-    # may a number that no reader was ever told, and that is not small: it waits for its row.
-    past = withheld.past
+    # By how much a number moved may be known where that is no few: it stands for another number of its row alone.
     with np.errstate(invalid="ignore"):
-        may_be_known = np.abs(cells.numbers - past.told) >= withheld.k
-    dated = [table for table in tables if VINTAGE in columns_of(connection, relations[table.name])]
-    of_old_rows = _where(connection, dated, relations, len(cells.need), f"public.{VINTAGE} IS NOT NULL")
-    waits = of_old_rows & ~shown & np.isnan(past.told) & cells.shown & ~past.frozen
+        may_be_known = np.abs(cells.numbers - withheld.past.told) >= withheld.k
     found = [
-        *_told_again(withheld, shown, np.where(may_be_known | waits, 0.0, cells.need)),
-        *_followed(withheld, shown, np.where(stands & may_be_known | waits, 0.0, cells.need)),
+        *_told_again(withheld, shown, np.where(may_be_known, 0.0, cells.need)),
+        *_followed(withheld, shown, np.where(stands & may_be_known, 0.0, cells.need)),
     ]
     if found:
         names = _names(connection, np.array([cell for cell, _ in found[:_NAMED]], dtype=np.int64))

@@ -5,7 +5,7 @@ Leaves for each table with numbers of people a relation ``withheld_<table>``: ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,36 +49,36 @@ class Withheld:
     programs: int
 
 
-def withhold(connection: Connection, tables: Sequence[MetricTable], settings: Settings, *, before: str) -> Withheld:
-    """Decide for every public number of shaped tables.
+def decision(connection: Connection, tables: Sequence[MetricTable], settings: Settings, *, before: str) -> Decision:
+    """What there is to decide of every public number of shaped tables.
 
     ``before``: the attached analysts' version in service, if any: it says what the public was told (numbers_told.py).
     """
     listed = measures(tables)
     k = settings.min_cell
-    small = flagged(connection, tables, k)
-    cells = cells_of(connection, tables, small, k)
+    cells = cells_of(connection, tables, flagged(connection, tables, k), k)
     past = history(connection, tables, before=before)
-    decided = _Decision(cells, Blocks(connection, listed, cells, k, settings.calendar), past, k).made()
-    _write_flags(connection, tables, small, decided.shown)
-    return decided
+    return Decision(cells, Blocks(connection, listed, cells, k, settings.calendar), past, k)
 
 
-class _Decision:
+class Decision:
     """Threshold and history first, then the public rules, then what the attacker asks for, round by round."""
 
     def __init__(self, cells: Cells, blocks: Blocks, past: History, k: int) -> None:
         self.cells, self.blocks, self.past, self.k = cells, blocks, past, float(k)
         with np.errstate(invalid="ignore"):
             self.moved = cells.numbers - past.told
-            little = (self.moved != 0) & (np.abs(self.moved) < k)
-        withheld = past.frozen | little
-        self.small = ~cells.shown | (cells.can_hide & withheld)
-        self.fixed = (self.moved == 0) & ~self.small
+            self.little = (self.moved != 0) & (np.abs(self.moved) < k)
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
-    def made(self) -> Withheld:
+    def made(self, unseen: Flags | None = None) -> Withheld:
+        """Decide. ``unseen``: cells that readers see withheld, whatever is decided of them (rows_told_on.waiting)."""
+        withheld = self.past.frozen | self.little
+        if unseen is not None:
+            withheld = withheld | unseen
+        self.small = ~self.cells.shown | (self.cells.can_hide & withheld)
+        self.fixed = (self.moved == 0) & ~self.small
         sums = self.cells.sums
         shown = self.blocks.settle(self.small, self.fixed, self.past.told)
         asked = {place for place in range(len(sums)) if self._is_new(place, shown)}
@@ -153,7 +153,8 @@ def _of(listed: Sequence[Sums], cells: int) -> Flags:
     return mine
 
 
-def _write_flags(connection: Connection, tables: Sequence[MetricTable], small: Mapping[str, str], shown: Flags) -> None:
+def write_flags(connection: Connection, tables: Sequence[MetricTable], shown: Flags) -> None:
+    """Leave the relations ``withheld_<table>`` of what a decision shows."""
     cells = pa.table({"cell": np.flatnonzero(~shown)})
     connection.register("given_withheld", cells)
     connection.execute(
@@ -161,14 +162,14 @@ def _write_flags(connection: Connection, tables: Sequence[MetricTable], small: M
         "SELECT table_name, measure, row_id FROM places SEMI JOIN given_withheld AS given ON given.cell = places.cell"
     )
     connection.unregister("given_withheld")
-    for name, relation in small.items():
+    for name in {one.table.name: None for one in measures(tables)}:
         mine = [one.name for one in measures(tables) if one.table.name == name]
         flags = ", ".join(f"small.{one} OR coalesce(bool_or(places.measure = '{one}'), false) AS {one}" for one in mine)
         connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE withheld_{name} AS
             SELECT small.row_id, {flags}
-            FROM {relation} AS small
+            FROM flags_{name} AS small
             LEFT JOIN withheld_places AS places ON places.table_name = '{name}' AND places.row_id = small.row_id
             GROUP BY small.row_id, {", ".join(f"small.{one}" for one in mine)}
             """  # noqa: S608 names of the build's tables

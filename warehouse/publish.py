@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
@@ -28,10 +30,10 @@ from warehouse.public_cells import measures
 from warehouse.public_gate import Told, check_public
 from warehouse.public_remarks import check_again, write_counts
 from warehouse.public_tier import public_select, users_withheld
-from warehouse.public_withheld import Withheld, withhold
+from warehouse.public_withheld import Withheld, decision, write_flags
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.remarks import write_remarks
-from warehouse.rows_told_on import VINTAGE, keep_passports, tell_on
+from warehouse.rows_told_on import VINTAGE, keep_passports, tell_on, waiting
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -217,9 +219,18 @@ def _decided(
             if before is not None:
                 tier = Tier(settings, name, version)
                 opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
-        withheld = withhold(connection, tables, settings, before="analyst_before")
-        relations = _relations(connection, settings, tables, "public", None)
-        tell_on(connection, tables, relations, before="public_before")
+        asked = decision(connection, tables, settings, before="analyst_before")
+        waits = np.zeros(len(asked.cells.numbers), dtype=bool)
+        while True:
+            withheld = asked.made(waits)
+            write_flags(connection, tables, withheld.shown)
+            relations = _relations(connection, settings, tables, "public", None)
+            tell_on(connection, tables, relations, before="public_before")
+            # What a row withholds that stands may follow from what was to be told beside it: decided again with that.
+            more = waiting(connection, tables, len(waits)) & withheld.shown & asked.cells.can_hide
+            if not more.any():
+                break
+            waits |= more
         connection.execute("DROP VIEW IF EXISTS told_before")
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
 

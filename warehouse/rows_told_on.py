@@ -2,13 +2,17 @@
 
 A number that moved by fewer than k since it was told is not told anew (decision 24). To take it away would say that
 very thing too, and leave readers without a number they have. So its row stays, whole, until it may be told anew: what
-it says is known already. Not so where a number of it has become small.
+it says is known already. Not so where a number of it has become small. A number of a row that stands, which that row
+withholds, waits with it: readers take it for a small one, and it is protected like one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from disclosure.relations import Flags
 from warehouse.connection import Connection
 from warehouse.metric_tables import MetricTable, columns_of, quoted
 from warehouse.passports import TABLE as PASSPORTS
@@ -58,6 +62,31 @@ def tell_on(
             f"DELETE FROM {relation} AS now USING told_on_{table.name} AS own WHERE {_same(table, 'now', 'own')}"  # noqa: S608
         )
         connection.execute(f"INSERT INTO {relation} BY NAME SELECT * FROM told_on_{table.name}")  # noqa: S608 as above
+
+
+def waiting(connection: Connection, tables: Sequence[MetricTable], cells: int) -> Flags:
+    """Of so many cells those that no row of today tells, and a row that stands withholds.
+
+    Readers see them withheld, whatever was decided of them. Wants ``places``, and the rows that ``tell_on`` left.
+    """
+    places = " UNION ALL ".join(
+        f"""
+        SELECT places.cell, stays.{VINTAGE} IS NULL AS is_today, stays.{quoted(one.name)} IS NULL AS is_withheld
+        FROM places
+        INNER JOIN shaped_{one.table.name} AS own ON own.rowid = places.row_id
+        LEFT JOIN told_on_{one.table.name} AS stays ON {_same(one.table, "stays", "own")}
+        WHERE places.table_name = '{one.table.name}' AND places.measure = '{one.name}'
+        """  # noqa: S608 names of the build's tables
+        for table in _dated(tables)
+        for one in measures([table])
+    )
+    found = np.zeros(cells, dtype=bool)
+    if places:
+        chosen = connection.execute(
+            f"SELECT cell FROM ({places}) GROUP BY cell HAVING NOT bool_or(is_today) AND bool_or(is_withheld)"  # noqa: S608
+        ).fetchnumpy()
+        found[np.asarray(chosen["cell"], dtype=np.int64)] = True
+    return found
 
 
 def keep_passports(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:

@@ -182,3 +182,20 @@ def test_a_version_says_how_much_it_withholds(settings, agencies, look):
     large = counts[1] + counts[4] + counts[5]  # of one calendar alone: the planted build has no other
     assert counts[3] == 0
     assert np.isclose(int(said["disclosure.large_withheld_percent"]), 100 * (1 - counts[1] / large), atol=1)
+
+
+def test_a_large_number_whose_row_stands_for_another_is_as_hard_to_infer_as_a_small_one(settings, build, look):
+    now = dt.datetime(2020, 4, 5, tzinfo=dt.UTC)  # the month is open, and the only one of its quarter that has begun
+    found = []
+    for completed, visits in ((50, 5), (53, 40), (75, 60)):
+        build.put("monthly_transactions", completed=completed, keys=completed)
+        build.put("monthly_visits", visits=visits, keys=visits)
+        build.put("period_totals", "1399-Q1", completed=completed, visits=visits)
+        publish.publish(settings, now=now)
+        told = (
+            f"SELECT {measure} FROM marts.{table}"
+            for table, measure in (("period_totals", "completed, visits"), ("monthly_visits", "visits"))
+        )
+        found.append([look(one, "public") for one in told])
+    # The quarter's row stands for its completed transactions; the month's visits would tell the quarter's.
+    assert found == [[[(50, None)], [(None,)]], [[(50, None)], [(None,)]], [[(75, 60)], [(60,)]]]

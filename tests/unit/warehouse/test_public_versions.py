@@ -205,12 +205,12 @@ def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_g
 
 
 def test_what_follows_from_earlier_versions_alone_is_counted_and_shuts_no_gate(settings, world, monkeypatch, look):
-    def all_told(self):
+    def all_told(self, unseen):
         told = self.cells.numbers >= K
-        return Withheld(self.cells, self.k, self.past, ~told, self.fixed, told, False, (), 0, 0)
+        return Withheld(self.cells, self.k, self.past, ~told, self.moved == 0, told, False, (), 0, 0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(public_withheld._Decision, "made", all_told)
+        patch.setattr(public_withheld.Decision, "made", all_told)
         with pytest.raises(GateClosed, match="completed"):
             publish(settings)
         gate_off(patch)

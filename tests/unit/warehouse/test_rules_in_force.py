@@ -12,7 +12,7 @@ from disclosure.optimum import optimum
 from disclosure.relations import table
 from warehouse.numbers_told import History
 from warehouse.public_cells import Cells
-from warehouse.public_withheld import _Decision
+from warehouse.public_withheld import Decision
 
 sys.path.append(str(Path(__file__).parents[1] / "disclosure"))
 from random_tables import K, random_problem
@@ -51,7 +51,7 @@ def test_the_rules_in_force_leave_nothing_to_infer_and_their_loss_is_bounded():
         no = np.zeros(count, dtype=bool)
         nothing = np.full(count, np.nan)
         past = History(nothing, nothing, no, no, 0)
-        made = _Decision(cells, RulesOfATable(problem), past, K).made()
+        made = Decision(cells, RulesOfATable(problem), past, K).made()
         assert not made.exposed
         assert not attack(problem.sums[0], problem.numbers, made.shown, problem.need, exact=True).exposed
         best = optimum(problem)
