@@ -21,6 +21,7 @@ from warehouse.metric_tables import MetricTable
 from warehouse.numbers_told import History, history
 from warehouse.public_blocks import Blocks
 from warehouse.public_cells import Cells, cells_of, flagged, measures
+from warehouse.rows_told_on import Standing
 
 _ROUNDS = 24
 _GENTLE = 8  # rounds; what is still not proved safe then loses all that speaks of it
@@ -72,11 +73,11 @@ class Decision:
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
-    def made(self, unseen: Flags | None = None) -> Withheld:
-        """Decide. ``unseen``: cells that readers see withheld, whatever is decided of them (rows_told_on.waiting)."""
-        withheld = self.past.frozen | self.little
-        if unseen is not None:
-            withheld = withheld | unseen
+    def made(self, standing: Standing | None = None) -> Withheld:
+        """Decide. ``standing``: what readers are not told today, whatever is decided (rows_told_on.py)."""
+        kept = standing or Standing.nothing(len(self.little))
+        withheld = self.past.frozen | self.little | kept.withheld
+        self.older = kept.older
         self.small = ~self.cells.shown | (self.cells.can_hide & withheld)
         self.fixed = (self.moved == 0) & ~self.small
         sums = self.cells.sums
@@ -127,7 +128,9 @@ class Decision:
         return found.exposed
 
     def _move(self, place: int, shown: Flags) -> Sequence[Exposed]:
-        cells, past, known = self.cells, self.past, shown & ~np.isnan(self.moved)
+        cells, past = self.cells, self.past
+        shown = shown & ~self.older
+        known = shown & ~np.isnan(self.moved)
         tables = Tables(past.last, np.where(past.ahead, 0.0, cells.need), cells.numbers, shown, cells.need)
         return [
             *told_moves(cells.sums[place], np.where(known, self.moved, 0.0), known, self.k),

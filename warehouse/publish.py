@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from contracts.errors import UsageError
 from contracts.failpoints import failpoint
 from contracts.settings import Settings
@@ -33,7 +31,7 @@ from warehouse.public_tier import public_select, users_withheld
 from warehouse.public_withheld import Withheld, decision, write_flags
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.remarks import write_remarks
-from warehouse.rows_told_on import VINTAGE, keep_passports, tell_on, waiting
+from warehouse.rows_told_on import VINTAGE, Standing, keep_passports, standing, tell_on
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -220,17 +218,17 @@ def _decided(
                 tier = Tier(settings, name, version)
                 opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
         asked = decision(connection, tables, settings, before="analyst_before")
-        waits = np.zeros(len(asked.cells.numbers), dtype=bool)
+        stands = Standing.nothing(len(asked.cells.numbers))
         while True:
-            withheld = asked.made(waits)
+            withheld = asked.made(stands)
             write_flags(connection, tables, withheld.shown)
             relations = _relations(connection, settings, tables, "public", None)
             tell_on(connection, tables, relations, before="public_before")
-            # What a row withholds that stands may follow from what was to be told beside it: decided again with that.
-            more = waiting(connection, tables, len(waits)) & withheld.shown & asked.cells.can_hide
-            if not more.any():
+            # What rows that stand keep back was counted as told: decided again, until no further row stands.
+            kept = standing(connection, tables, withheld.shown & asked.cells.can_hide)
+            if stands.holds(kept):
                 break
-            waits |= more
+            stands = stands.with_also(kept)
         connection.execute("DROP VIEW IF EXISTS told_before")
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
 

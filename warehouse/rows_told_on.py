@@ -9,6 +9,7 @@ withholds, waits with it: readers take it for a small one, and it is protected l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,14 +65,39 @@ def tell_on(
         connection.execute(f"INSERT INTO {relation} BY NAME SELECT * FROM told_on_{table.name}")  # noqa: S608 as above
 
 
-def waiting(connection: Connection, tables: Sequence[MetricTable], cells: int) -> Flags:
-    """Of so many cells those that no row of today tells, and a row that stands withholds.
+@dataclass(frozen=True)
+class Standing:
+    """Cells that no row of today tells, because each row that has one stands as it was told.
 
-    Readers see them withheld, whatever was decided of them. Wants ``places``, and the rows that ``tell_on`` left.
+    ``withheld``: those that such a row withholds; readers take them for small. ``older``: the others, of which it
+    tells an older number: by how much they moved readers are not told.
     """
+
+    withheld: Flags
+    older: Flags
+
+    @classmethod
+    def nothing(cls, cells: int) -> Standing:
+        """Before any row stands."""
+        return cls(np.zeros(cells, dtype=bool), np.zeros(cells, dtype=bool))
+
+    def with_also(self, other: Standing) -> Standing:
+        """Both together."""
+        return Standing(self.withheld | other.withheld, self.older | other.older)
+
+    def holds(self, other: Standing) -> bool:
+        """Whether ``other`` has none that this has not."""
+        return not ((other.withheld & ~self.withheld) | (other.older & ~self.older)).any()
+
+
+def standing(connection: Connection, tables: Sequence[MetricTable], shown: Flags) -> Standing:
+    """The cells among those decided to be ``shown`` that rows keep back. Wants ``places`` and what ``tell_on`` left."""
     places = " UNION ALL ".join(
         f"""
-        SELECT places.cell, stays.{VINTAGE} IS NULL AS is_today, stays.{quoted(one.name)} IS NULL AS is_withheld
+        SELECT
+            places.cell, stays.{VINTAGE} IS NULL OR coalesce(stays.{quoted(one.name)} = own.{quoted(one.name)}, false)
+                AS is_told,
+            stays.{quoted(one.name)} IS NULL AS is_withheld
         FROM places
         INNER JOIN shaped_{one.table.name} AS own ON own.rowid = places.row_id
         LEFT JOIN told_on_{one.table.name} AS stays ON {_same(one.table, "stays", "own")}
@@ -80,13 +106,15 @@ def waiting(connection: Connection, tables: Sequence[MetricTable], cells: int) -
         for table in _dated(tables)
         for one in measures([table])
     )
-    found = np.zeros(cells, dtype=bool)
+    found = Standing.nothing(len(shown))
     if places:
-        chosen = connection.execute(
-            f"SELECT cell FROM ({places}) GROUP BY cell HAVING NOT bool_or(is_today) AND bool_or(is_withheld)"  # noqa: S608
+        kept = connection.execute(
+            f"SELECT cell, bool_or(is_withheld) AS is_withheld FROM ({places}) GROUP BY cell "  # noqa: S608 as above
+            "HAVING NOT bool_or(is_told)"
         ).fetchnumpy()
-        found[np.asarray(chosen["cell"], dtype=np.int64)] = True
-    return found
+        cells, is_withheld = np.asarray(kept["cell"], dtype=np.int64), np.asarray(kept["is_withheld"], dtype=bool)
+        found.withheld[cells[is_withheld]] = found.older[cells[~is_withheld]] = True
+    return Standing(found.withheld & shown, found.older & shown)
 
 
 def keep_passports(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:
