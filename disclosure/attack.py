@@ -2,33 +2,31 @@
 
 For a withheld cell the least and the greatest number that fit all shown ones are what a reader knows of it. *Certify*:
 numbers that fit, in which a cell may still be this or that, prove it safe. Corners of all that fits, in directions that
-are drawn to look at what is not proved yet, prove most; then a program for many cells at once. *Convict*: what stays
-unproved has its two programs solved, within the part of the equations that touches it.
+are drawn to look at what is not proved yet, prove most. *Convict*: what stays unproved has its two programs solved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, eye_array, hstack
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from disclosure.equations import shortened
+from disclosure.programs import Programs
 from disclosure.relations import Flags, Numbers, Places
 from disclosure.sums import Groups, Sums, grouped
 
-_CORNERS = 32  # that are looked at; as many as are worth while
-_TRIALS = 40  # programs that certify many cells at once, before single cells are looked at
+_CORNERS = 64  # that are looked at, at most
+_IDLE = 4  # corners, one after the other, that prove next to nothing
 _TOLERANCE = 0.01  # of the solver, in counts
-_TOGETHER = 600  # patterns of one such program
 _ONE_BY_ONE = 20  # fewer are not worth a corner
-_FEW = 4  # as many are looked at one by one
 _STEPS = 3  # of tightening bounds before any program
-_INFEASIBLE = 2  # the solver's word
 _FAR = 1e6  # what no equation bounds may be as large as this
+_BINDS = 1e-7
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,7 @@ class _Reader:
         self.part_of_row, self.part = labels[: size[0]], labels[size[0] :]
         self.short, self.short_ends = shortened(bound, self.groups.ends)
         self.free = ~np.isin(self.part, np.setdiff1d(self.part_of_row, self._bare_ties()))
+        self.here = np.flatnonzero(~self.free)
         self.programs = 0
         self.contradicts = False
         self.by_group = bound.tocsc()
@@ -222,15 +221,50 @@ class _Reader:
             return 0.0, float("inf"), ()
         if not len(touched):
             return 0.0, float("inf"), ()
-        weights = np.zeros(len(self.part))
-        weights[touched] = 1.0
-        high, binding = self._solved(weights, touched)
-        weights[:] = 0.0
-        weights[inside] = -1.0
-        low, more = self._solved(weights, touched) if len(inside) else (0.0, ())
-        low = min(max(0.0, -low), float(self.low[shape]))
+        high, low = self._greatest(touched, 1.0), 0.0
+        if len(inside):
+            low = min(max(0.0, -self._greatest(inside, -1.0)), float(self.low[shape]))
+        binding: set[int] = set()
+        if high - low < self.width_needed[shape] - _TOLERANCE:
+            binding.update(self._binding(touched, 1.0))
+            binding.update(self._binding(inside, -1.0) if len(inside) else ())
         self.low[shape], self.high[shape] = low, high
-        return low, high, tuple(sorted({*binding, *more}))
+        return low, high, tuple(sorted(binding))
+
+    @cached_property
+    def _in_few_words(self) -> Programs:
+        return Programs(self.short[:, self.here], self.short_ends, _FAR)
+
+    @cached_property
+    def _in_all_words(self) -> Programs:
+        """The same equations, each of which is a shown cell's or a tie."""
+        return Programs(self.groups.bound[:, self.here], self.groups.ends, _FAR)
+
+    def _least(self, weights: Numbers) -> Numbers | None:
+        """The numbers of groups that fit and whose weighted sum is the least; None where none fit."""
+        self.programs += 1
+        found = self._in_few_words.least(weights[self.here])
+        if found is None:
+            return None
+        numbers = np.zeros(len(self.part))
+        numbers[self.here] = found
+        return numbers
+
+    def _greatest(self, chosen: Places, sign: float) -> float:
+        """The greatest sum of some groups, with a sign. Numbers that contradict each other tell a reader nothing."""
+        weights = np.zeros(len(self.part))
+        weights[chosen] = sign
+        found = self._least(-weights)
+        return float("inf") if found is None else float(weights @ found)
+
+    def _binding(self, chosen: Places, sign: float) -> tuple[int, ...]:
+        """The shown cells that bound that sum."""
+        weights = np.zeros(len(self.part))
+        weights[chosen] = -sign
+        self.programs += 1
+        if self._in_all_words.least(weights[self.here]) is None:
+            return ()
+        return self._blamed(np.flatnonzero(np.abs(self._in_all_words.marginals()) > _BINDS))
 
     def _groups_of(self, matrix: csr_array, shape: int) -> Places:
         return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)
@@ -246,36 +280,24 @@ class _Reader:
         told[groups.pattern[but]] = True
         draws = np.random.default_rng(7)  # any order does; the same one each time
         self._look_at_corners(told, draws)
-        idle = 0
-        for trial in range(_TRIALS):
-            now = np.flatnonzero(self._narrow(told))
-            if len(now) < _FEW or idle > 2:
-                return
-            chosen = np.sort(draws.permutation(now)[:_TOGETHER])
-            self._note(chosen, is_high=trial % 4 != 3)
-            better = self.high[chosen] - self.low[chosen] >= self.width_needed[chosen] - _TOLERANCE
-            idle = idle + 1 if better.sum() < 0.1 * len(chosen) else 0
 
     def _look_at_corners(self, told: Flags, draws: np.random.Generator) -> None:
         """Note what cells are in corners of all numbers that fit, the farthest ones in directions that are drawn."""
-        groups, size = self.groups, len(self.part)
-        here = np.flatnonzero(~self.free)
-        bound = self.short[:, here]
+        groups, idle, before = self.groups, 0, 0
         for corner in range(_CORNERS):
             left = np.flatnonzero(self._narrow(told))
-            if len(left) < _ONE_BY_ONE or not len(here):
+            idle = idle + 1 if corner and len(left) > 0.95 * before else 0
+            if len(left) < _ONE_BY_ONE or idle >= _IDLE or not len(self.here):
                 return
+            before = len(left)
             asked = groups.touched[left]
             # More often high than low: a cell is low in most corners anyhow.
             pull = draws.standard_exponential(len(left)) * np.where(draws.random(len(left)) < 0.7, -1.0, 1.0)
-            weights = draws.standard_normal(size) if not corner else asked.T @ (pull / np.diff(asked.indptr))
-            self.programs += 1
-            found = linprog(weights[here], A_eq=bound, b_eq=self.short_ends, bounds=(0, _FAR), method="highs")
-            if found.x is None:
-                self.contradicts = found.status == _INFEASIBLE
+            around = asked.T @ (pull / np.diff(asked.indptr))
+            numbers = self._least(around if corner else draws.standard_normal(len(self.part)))
+            if numbers is None:
+                self.contradicts = True
                 return
-            numbers = np.zeros(size)
-            numbers[here] = np.maximum(found.x, 0.0)
             self.high = np.maximum(self.high, np.asarray(groups.touched @ numbers))
             self.low = np.minimum(self.low, np.asarray(groups.inside @ numbers))
 
@@ -283,71 +305,6 @@ class _Reader:
         return np.asarray(
             ~told & (self.width_needed > 0) & (self.high - self.low < self.width_needed - _TOLERANCE), dtype=bool
         )
-
-    def _note(self, shapes: Places, *, is_high: bool) -> None:
-        """Numbers that fit and bring as many patterns as possible as far as they need."""
-        groups = self.groups
-        wanted = csr_array((groups.touched if is_high else groups.inside)[shapes])
-        here = np.flatnonzero(self._beside(groups.touched[shapes].indices) & ~self.free)
-        inside = np.zeros(len(self.part))
-        inside[here] = 1.0
-        rows = np.flatnonzero(np.abs(self.short) @ inside > 0)
-        need, count = self.width_needed[shapes], len(shapes)
-        one = eye_array(count, format="csr")
-        if is_high:
-            floor = np.where(np.isfinite(self.low[shapes]), self.low[shapes], 0.0)
-            more = hstack([-wanted[:, here], one], format="csr")
-            ends, tops = np.zeros(count), np.maximum(floor + need, 0.0)
-        else:
-            more = hstack([wanted[:, here], -one], format="csr")
-            ends, tops = np.maximum(self.high[shapes] - need, 0.0), np.full(count, np.inf)
-        self.programs += 1
-        found = linprog(
-            np.concatenate([np.zeros(len(here)), np.full(count, -1.0 if is_high else 1.0)]),
-            A_ub=more,
-            b_ub=ends,
-            A_eq=hstack([self.short[rows][:, here], csr_array((len(rows), count))], format="csr"),
-            b_eq=self.short_ends[rows],
-            bounds=np.column_stack([np.zeros(len(here) + count), np.concatenate([np.full(len(here), _FAR), tops])]),
-            method="highs",
-        )
-        if found.x is None:
-            return
-        numbers = np.zeros(len(self.part))
-        numbers[here] = np.maximum(found.x[: len(here)], 0.0)
-        inside_here = np.zeros(len(self.part))
-        inside_here[here] = 1.0
-        outside = np.asarray(groups.touched @ (1.0 - inside_here)) > 0
-        high, low = np.asarray(groups.touched @ numbers), np.asarray(groups.inside @ numbers)
-        self.high = np.where(outside, self.high, np.maximum(self.high, high))
-        self.low = np.where(outside, self.low, np.minimum(self.low, low))
-
-    def _solved(self, weights: Numbers, touched: Places) -> tuple[float, tuple[int, ...]]:
-        result = self._program(weights, touched)
-        if result is None:
-            return float("inf"), ()
-        found, rows = result
-        return float(-found.fun), self._blamed(rows[np.abs(found.eqlin.marginals) > 1e-7])
-
-    def _beside(self, groups: Places) -> Flags:
-        """The groups in the same parts of the equations as some."""
-        parts = np.zeros(int(max(self.part.max(initial=0), self.part_of_row.max(initial=0))) + 1, dtype=bool)
-        parts[self.part[groups]] = True
-        return np.asarray(parts[self.part], dtype=bool)
-
-    def _program(self, weights: Numbers, touched: Places):  # type: ignore[no-untyped-def]  # scipy's result has no type
-        here = self._beside(touched) & ~self.free
-        rows = np.flatnonzero(np.isin(self.part_of_row, np.unique(self.part[touched])))
-        self.programs += 1
-        found = linprog(
-            -weights[here],
-            A_eq=self.groups.bound[rows][:, np.flatnonzero(here)],
-            b_eq=self.groups.ends[rows],
-            bounds=(0, _FAR),
-            method="highs",
-        )
-        # Numbers that contradict each other (there are none in a build of events) tell a reader nothing.
-        return None if found.x is None else (found, rows)
 
 
 def _tighten(

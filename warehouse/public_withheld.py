@@ -76,6 +76,7 @@ class Decision:
     def made(self, standing: Standing | None = None) -> Withheld:
         """Decide. ``standing``: what readers are not told today, whatever is decided (rows_told_on.py)."""
         kept = standing or Standing.nothing(len(self.little))
+        self.seen = {}  # what was proved where less was shown is not proved
         withheld = self.past.frozen | self.little | kept.withheld
         self.older = kept.older
         self.small = ~self.cells.shown | (self.cells.can_hide & withheld)
