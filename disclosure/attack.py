@@ -23,7 +23,7 @@ from disclosure.sums import Groups, Sums, grouped
 _CORNERS = 64  # that are looked at, at most
 _IDLE = 4  # corners, one after the other, that prove next to nothing
 _TOLERANCE = 0.01  # of the solver, in counts
-_ONE_BY_ONE = 20  # fewer are not worth a corner
+_ONE_BY_ONE = 4  # fewer are not worth a corner
 _STEPS = 3  # of tightening bounds before any program
 _FAR = 1e6  # what no equation bounds may be as large as this
 _BINDS = 1e-7
