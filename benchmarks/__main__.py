@@ -22,6 +22,7 @@ BENCHMARKS = (
     "many_topics",
     "many_landers",
     "gateway",
+    "whole_run",
 )
 PEERS = ROOT / "benchmarks" / "peers"
 PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")

@@ -9,6 +9,13 @@ from scipy.sparse import csr_array
 from disclosure.relations import Numbers
 
 
+class _Solver(highspy.Highs):
+    """The solver without a word: it greets on standard output, where a command's document goes."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 the library's name; its constructor calls this first
+        self.setOptionValue("output_flag", False)
+
+
 class Programs:
     """Numbers between 0 and ``most`` for which ``bound`` (equations x numbers) gives ``ends``."""
 
@@ -23,8 +30,7 @@ class Programs:
         asked.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         asked.a_matrix_.start_, asked.a_matrix_.index_ = columns.indptr, columns.indices
         asked.a_matrix_.value_ = columns.data
-        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]  # its stub says nothing of it
-        self._solver.setOptionValue("output_flag", False)
+        self._solver = _Solver()  # type: ignore[no-untyped-call]  # its constructor has no types
         self._solver.setOptionValue("parallel", "off")
         self._solver.passModel(asked)
         self._places = np.arange(size, dtype=np.int32)
