@@ -69,20 +69,24 @@ class Decision:
         self.cells, self.blocks, self.past, self.k = cells, blocks, past, float(k)
         with np.errstate(invalid="ignore"):
             self.moved = cells.numbers - past.told
-            self.little = (self.moved != 0) & (np.abs(self.moved) < k)
+            little = (self.moved != 0) & (np.abs(self.moved) < k)
+        self.small = ~cells.shown | (cells.can_hide & (past.frozen | little))
+        self.fixed = (self.moved == 0) & ~self.small
+        self.shown = blocks.settle(self.small, self.fixed, past.told)
+        self.older = np.zeros(len(self.small), dtype=bool)
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
-    def made(self, standing: Standing | None = None) -> Withheld:
-        """Decide. ``standing``: what readers are not told today, whatever is decided (rows_told_on.py)."""
-        kept = standing or Standing.nothing(len(self.little))
-        self.seen = {}  # what was proved where less was shown is not proved
-        withheld = self.past.frozen | self.little | kept.withheld
-        self.older = kept.older
-        self.small = ~self.cells.shown | (self.cells.can_hide & withheld)
-        self.fixed = (self.moved == 0) & ~self.small
-        sums = self.cells.sums
-        shown = self.blocks.settle(self.small, self.fixed, self.past.told)
+    def without(self, kept: Standing) -> None:
+        """Decide again of what was shown so far: readers are not told what ``kept`` holds, whatever is decided."""
+        self.small = self.small | (self.cells.can_hide & kept.withheld)
+        self.fixed = self.fixed & ~self.small
+        self.older = self.older | kept.older
+        self.shown = self.blocks.without(~self.shown | self.small)
+
+    def made(self) -> Withheld:
+        """What is shown in the end, and what is known of it."""
+        sums, shown = self.cells.sums, self.shown
         asked = {place for place in range(len(sums)) if self._is_new(place, shown)}
         waiting = list(range(len(sums)))
         left: dict[int, list[Exposed]] = {}
@@ -103,6 +107,7 @@ class Decision:
             waiting = [place for place, one in enumerate(sums) if np.isin(changed, one.members.indices).any()]
         exposed = tuple(one for place in sorted(left) for one in left[place])
         is_proved = not waiting and not exposed
+        self.shown = shown
         return Withheld(
             *(self.cells, self.k, self.past, self.small, self.fixed, shown, is_proved, exposed),
             rounds,

@@ -218,9 +218,9 @@ def _decided(
                 tier = Tier(settings, name, version)
                 opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
         asked = decision(connection, tables, settings, before="analyst_before")
-        stands = Standing.nothing(len(asked.cells.numbers))
+        stands = Standing.nothing(len(asked.small))
         while True:
-            withheld = asked.made(stands)
+            withheld = asked.made()
             write_flags(connection, tables, withheld.shown)
             relations = _relations(connection, settings, tables, "public", None)
             tell_on(connection, tables, relations, before="public_before")
@@ -228,6 +228,7 @@ def _decided(
             kept = standing(connection, tables, withheld.shown & asked.cells.can_hide)
             if stands.holds(kept):
                 break
+            asked.without(kept)
             stands = stands.with_also(kept)
         connection.execute("DROP VIEW IF EXISTS told_before")
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))

@@ -205,7 +205,7 @@ def test_without_memory_of_what_was_told_two_versions_give_people_away_and_the_g
 
 
 def test_what_follows_from_earlier_versions_alone_is_counted_and_shuts_no_gate(settings, world, monkeypatch, look):
-    def all_told(self, standing):
+    def all_told(self):
         told = self.cells.numbers >= K
         return Withheld(self.cells, self.k, self.past, ~told, self.moved == 0, told, False, (), 0, 0)
 
