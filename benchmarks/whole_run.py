@@ -158,7 +158,7 @@ def _step(settings: Settings, name: str, command: Sequence[str]) -> dict[str, ob
 
 def _bytes(folder: Path) -> int:
     """What a folder's files take on the disk; a file under two names counts once."""
-    return sum({(s := path.lstat()).st_ino: s.st_size for path in folder.rglob("*") if path.is_file()}.values())
+    return sum({(s := path.lstat()).st_ino: 512 * s.st_blocks for path in folder.rglob("*") if path.is_file()}.values())
 
 
 if __name__ == "__main__":
