@@ -77,12 +77,19 @@ class Decision:
         self.programs = 0
         self.seen: dict[int, Seen] = {}
 
-    def without(self, kept: Standing) -> None:
-        """Decide again of what was shown so far: readers are not told what ``kept`` holds, whatever is decided."""
-        self.small = self.small | (self.cells.can_hide & kept.withheld)
+    def without(self, kept: Standing) -> bool:
+        """Take from what is shown so far what readers are not told, whatever is decided; True where any of it is new.
+
+        Then ``made`` decides again.
+        """
+        withheld = self.cells.can_hide & kept.withheld & ~self.small
+        older = kept.older & ~self.older
+        if not (withheld | older).any():
+            return False
+        self.small, self.older = self.small | withheld, self.older | older
         self.fixed = self.fixed & ~self.small
-        self.older = self.older | kept.older
         self.shown = self.blocks.without(~self.shown | self.small)
+        return True
 
     def made(self) -> Withheld:
         """What is shown in the end, and what is known of it."""

@@ -31,7 +31,7 @@ from warehouse.public_tier import public_select, users_withheld
 from warehouse.public_withheld import Withheld, decision, write_flags
 from warehouse.published import TIERS, Manifest, manifest, open_version
 from warehouse.remarks import write_remarks
-from warehouse.rows_told_on import VINTAGE, Standing, keep_passports, standing, tell_on
+from warehouse.rows_told_on import VINTAGE, keep_passports, standing, tell_on
 from warehouse.version_files import Tier, collect, next_version, sweep, version_name
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
@@ -218,18 +218,14 @@ def _decided(
                 tier = Tier(settings, name, version)
                 opened.enter_context(_attached(connection, tier, before.database, f"{name}_before"))
         asked = decision(connection, tables, settings, before="analyst_before")
-        stands = Standing.nothing(len(asked.small))
         while True:
             withheld = asked.made()
             write_flags(connection, tables, withheld.shown)
             relations = _relations(connection, settings, tables, "public", None)
             tell_on(connection, tables, relations, before="public_before")
             # What rows that stand keep back was counted as told: decided again, until no further row stands.
-            kept = standing(connection, tables, withheld.shown & asked.cells.can_hide)
-            if stands.holds(kept):
+            if not asked.without(standing(connection, tables, withheld.shown & asked.cells.can_hide)):
                 break
-            asked.without(kept)
-            stands = stands.with_also(kept)
         connection.execute("DROP VIEW IF EXISTS told_before")
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
 

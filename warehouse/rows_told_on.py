@@ -76,19 +76,6 @@ class Standing:
     withheld: Flags
     older: Flags
 
-    @classmethod
-    def nothing(cls, cells: int) -> Standing:
-        """Before any row stands."""
-        return cls(np.zeros(cells, dtype=bool), np.zeros(cells, dtype=bool))
-
-    def with_also(self, other: Standing) -> Standing:
-        """Both together."""
-        return Standing(self.withheld | other.withheld, self.older | other.older)
-
-    def holds(self, other: Standing) -> bool:
-        """Whether ``other`` has none that this has not."""
-        return not ((other.withheld & ~self.withheld) | (other.older & ~self.older)).any()
-
 
 def standing(connection: Connection, tables: Sequence[MetricTable], shown: Flags) -> Standing:
     """The cells among those decided to be ``shown`` that rows keep back. Wants ``places`` and what ``tell_on`` left."""
@@ -106,15 +93,15 @@ def standing(connection: Connection, tables: Sequence[MetricTable], shown: Flags
         for table in _dated(tables)
         for one in measures([table])
     )
-    found = Standing.nothing(len(shown))
+    withheld, older = np.zeros((2, len(shown)), dtype=bool)
     if places:
         kept = connection.execute(
             f"SELECT cell, bool_or(is_withheld) AS is_withheld FROM ({places}) GROUP BY cell "  # noqa: S608 as above
             "HAVING NOT bool_or(is_told)"
         ).fetchnumpy()
         cells, is_withheld = np.asarray(kept["cell"], dtype=np.int64), np.asarray(kept["is_withheld"], dtype=bool)
-        found.withheld[cells[is_withheld]] = found.older[cells[~is_withheld]] = True
-    return Standing(found.withheld & shown, found.older & shown)
+        withheld[cells[is_withheld]] = older[cells[~is_withheld]] = True
+    return Standing(withheld & shown, older & shown)
 
 
 def keep_passports(connection: Connection, tables: Sequence[MetricTable], *, before: str, target: str) -> None:
