@@ -255,16 +255,31 @@ class _Reader:
         weights = np.zeros(len(self.part))
         weights[chosen] = sign
         found = self._least(-weights)
-        return float("inf") if found is None else float(weights @ found)
+        if found is None:
+            # Where numbers contradict each other elsewhere, these are known all the same.
+            programs, _, here = self._part_alone(chosen)
+            alone = programs.least(-weights[here])
+            return float("inf") if alone is None else float(weights[here] @ alone)
+        return float(weights @ found)
 
     def _binding(self, chosen: Places, sign: float) -> tuple[int, ...]:
         """The shown cells that bound that sum."""
         weights = np.zeros(len(self.part))
         weights[chosen] = -sign
         self.programs += 1
-        if self._in_all_words.least(weights[self.here]) is None:
-            return ()
-        return self._blamed(np.flatnonzero(np.abs(self._in_all_words.marginals()) > _BINDS))
+        programs, rows = self._in_all_words, np.arange(self.groups.bound.shape[0])
+        if programs.least(weights[self.here]) is None:
+            programs, rows, here = self._part_alone(chosen)
+            if programs.least(weights[here]) is None:
+                return ()
+        return self._blamed(rows[np.abs(programs.marginals()) > _BINDS])
+
+    def _part_alone(self, chosen: Places) -> tuple[Programs, Places, Places]:
+        """Programs over the parts of the equations that touch some groups: with which equations and groups."""
+        parts = np.unique(self.part[chosen])
+        rows = np.flatnonzero(np.isin(self.part_of_row, parts))
+        here = np.flatnonzero(np.isin(self.part, parts) & ~self.free)
+        return Programs(self.groups.bound[rows][:, here], self.groups.ends[rows], _FAR), rows, here
 
     def _groups_of(self, matrix: csr_array, shape: int) -> Places:
         return np.asarray(matrix.indices[matrix.indptr[shape] : matrix.indptr[shape + 1]], dtype=np.int64)

@@ -97,3 +97,17 @@ def test_leaves_of_two_ways_to_add_up_are_tied():
     shown = np.array([True, False, True, False, True])
     found = attack(sums, numbers, shown, np.full(5, float(K)), exact=True).exposed
     assert [(one.cell, round(one.low), round(one.high)) for one in found] == [(1, 5, 5), (3, 6, 6)]
+
+
+def test_numbers_that_contradict_each_other_elsewhere_hide_nothing():
+    # 5 + 5 are not 20; beside them 34 - 30 gives the 4 away.
+    members = np.zeros((4, 6))
+    members[[0, 1, 0, 1, 2, 3, 2, 3], [0, 1, 2, 2, 3, 4, 5, 5]] = 1
+    from scipy.sparse import csr_array
+
+    sums = Sums(csr_array(members), csr_array((4, 0)))
+    numbers = np.array([5.0, 5.0, 20.0, 4.0, 30.0, 34.0])
+    shown = np.array([True, True, True, False, True, True])
+    (found,) = attack(sums, numbers, shown, np.full(6, float(K)), exact=True).exposed
+    assert (found.cell, found.low, found.high) == (3, pytest.approx(4), pytest.approx(4))
+    assert set(found.because_of) == {4, 5}
