@@ -8,6 +8,8 @@ from scipy.sparse import csr_array
 
 from disclosure.relations import Numbers
 
+_SURE = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible)
+
 
 class _Solver(highspy.Highs):
     """The solver without a word: it greets on standard output, where a command's document goes."""
@@ -39,6 +41,10 @@ class Programs:
         """The numbers whose weighted sum is the least; None where no numbers fit."""
         self._solver.changeColsCost(len(self._places), self._places, np.asarray(weights, dtype=np.float64))
         self._solver.run()
+        if self._solver.getModelStatus() not in _SURE:
+            # Lost on its way from the last end: once more from nothing.
+            self._solver.clearSolver()
+            self._solver.run()
         if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
         found: Numbers = np.maximum(np.array(self._solver.getSolution().col_value), 0.0)

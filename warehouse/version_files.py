@@ -123,7 +123,7 @@ class Tier:
         ``collect``: a reader finds each version that is listed.
         """
         raise_floor(self._settings, self.version)
-        stays = [one for one in earlier if one != self.version and self._stays(one, earlier, now)]
+        stays = [one for one in earlier if self._stays(one, earlier, now)]
         current = self._beside("current.duckdb")
         current.hardlink_to(self.database)
         if (self.folder / ".csv" / version_name(self.version)).exists():
