@@ -14,7 +14,16 @@ from transforms.changes import keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
 
-SCOPES = ("national", "province", "county", "district", "ministry", "agency", "service")
+# The columns that name a row's scopes; every row is the nation's.
+_NAMED_BY = {
+    "province": "province",
+    "county": "county",
+    "district": "district",
+    "ministry": "ministry_id",
+    "agency": "agency_id",
+    "service": "service_id",
+}
+SCOPES = ("national", *_NAMED_BY)
 # The facts whose rows tell of persons, and the one that tells of events.
 _CHANGING = ("fct_user_activity", "fct_visits", "fct_sessions", "fct_transactions")
 _OF_PERSONS = (*_CHANGING, "fct_person_months")
@@ -116,13 +125,14 @@ def follow(connection: Connection) -> None:
     keep(
         connection,
         "chg_stock",
-        """SELECT scope, scope_id,
+        """SELECT s.scope, s.scope_id,
             LEAST(g.jalali_no, c.jalali_no) AS jalali_from, LEAST(g.gregorian_no, c.gregorian_no) AS gregorian_from,
             CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
                 THEN GREATEST(g.jalali_no, c.jalali_no) END AS jalali_to,
             CASE WHEN g.user_no IS NOT NULL AND c.user_no IS NOT NULL
                 THEN GREATEST(g.gregorian_no, c.gregorian_no) END AS gregorian_to
-        FROM first_before AS g FULL JOIN first_after AS c USING (scope, scope_id, channel, user_no)
+        FROM first_before AS g FULL JOIN first_after AS c USING (scope_no, channel, user_no)
+        JOIN fct_scopes AS s USING (scope_no)
         WHERE g.jalali_no IS DISTINCT FROM c.jalali_no OR g.gregorian_no IS DISTINCT FROM c.gregorian_no""",
     )
 
@@ -224,10 +234,25 @@ def _insert(connection: Connection, fact: str) -> None:
 
 
 def _tell(connection: Connection, rows: Mapping[str, str]) -> None:
-    """Let stg_told speak of these rows of each fact."""
+    """Let stg_told speak of these rows of each fact; every scope they name has a number then."""
     for name, select in rows.items():
         point(connection, f"told_{name}", select)
     point(connection, "stg_told", _staged("stg_told"))
+    # Visits, sessions and transactions name no scope that their events do not.
+    named = " UNION ".join(
+        f"SELECT '{scope}' AS scope, {column} AS scope_id FROM told_{fact}"  # noqa: S608 our own names
+        for fact in ("fct_activity", "fct_person_months")
+        for scope, column in _NAMED_BY.items()
+    )
+    connection.execute(f"""
+        INSERT INTO fct_scopes
+        SELECT
+            scope, scope_id,
+            (SELECT COALESCE(MAX(scope_no), 0) FROM fct_scopes) + ROW_NUMBER() OVER (ORDER BY scope, scope_id)
+        FROM (SELECT 'national' AS scope, 'IR' AS scope_id UNION {named})
+        ANTI JOIN fct_scopes USING (scope, scope_id)
+        WHERE scope_id IS NOT NULL
+    """)  # noqa: S608 our own names
 
 
 def _keep_persons(connection: Connection, table: str, scopes: str = "true") -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from contracts.lake_tables import lake_tables
 from transforms.model import models
-from warehouse.connection import Connection, view_files
+from warehouse.connection import Connection, joins_as_written, view_files
 from warehouse.lake import Lake, Snapshot
 from warehouse.person_months import view_kept
 
@@ -204,9 +204,10 @@ def _keep_events(connection: Connection, rows: str) -> None:
     point(connection, "stg_counted", added)
     _number_persons(connection, "stg_counted")
     enriched = models("staging")["stg_events"].query
-    keep(connection, "chg_added", enriched)
-    point(connection, "stg_counted", removed)
-    keep(connection, "chg_removed", enriched)
+    with joins_as_written(connection):
+        keep(connection, "chg_added", enriched)
+        point(connection, "stg_counted", removed)
+        keep(connection, "chg_removed", enriched)
 
 
 def _number_persons(connection: Connection, rows: str) -> None:

@@ -34,7 +34,8 @@ def apply(connection: Connection, change: Change) -> None:
     """Update every fact, and note the months whose figures may have changed."""
     keep(connection, "chg_months", "SELECT ''::VARCHAR AS calendar, 0::INTEGER AS month_no LIMIT 0")
     if change.events:
-        _keep_closure(connection, change)
+        if not change.fresh:
+            _keep_closure(connection)
         for name in ("fct_transactions", "fct_visits", "fct_sessions"):
             _replace_touched(connection, _fact(name), change, events=_EVENTS_OF[name])
         for name in ("fct_activity", "fct_user_activity"):
@@ -69,7 +70,7 @@ _EVENTS_OF = {
 }
 
 
-def _keep_closure(connection: Connection, change: Change) -> None:
+def _keep_closure(connection: Connection) -> None:
     """What the change reached of each fact, and the earlier events that its new rows need.
 
     touched_<fact>: the transactions, visits and persons' sessions of changed events. known_<fact>: those of them that
@@ -78,8 +79,6 @@ def _keep_closure(connection: Connection, change: Change) -> None:
     """
     for name, condition in _EVENTS_OF.items():
         keep(connection, f"touched_{name}", f"SELECT DISTINCT {_TOUCHED[name]} FROM {_CHANGED} WHERE {condition}")  # noqa: S608 our own names
-    if change.fresh:
-        return
     keep(
         connection,
         "chg_session_events",

@@ -7,8 +7,7 @@
 -- Not          persons: see fct_cell_persons
 WITH by_channel AS (
     SELECT
-        scope,
-        scope_id,
+        scope_no,
         jalali_no,
         gregorian_no,
         channel,
@@ -22,7 +21,7 @@ WITH by_channel AS (
         COUNT(*) FILTER (WHERE (completed & (1::BIGINT << 48)) <> 0) AS digital,
         COUNT(*) FILTER (WHERE (completed & (1::BIGINT << 49)) <> 0) AS assisted
     FROM stg_scoped
-    GROUP BY scope, scope_id, jalali_no, gregorian_no, channel
+    GROUP BY scope_no, jalali_no, gregorian_no, channel
 ),
 
 dated AS (
@@ -40,22 +39,23 @@ dated AS (
 )
 
 SELECT
-    calendar,
-    month_no,
-    scope,
-    scope_id,
-    CASE WHEN GROUPING(channel) = 1 THEN 'all' ELSE channel END AS channel,
-    SUM(events) AS events,
-    SUM(visits) AS visits,
-    SUM(received) AS received,
-    SUM(completed) AS completed,
-    SUM(accepted) AS accepted,
-    SUM(rejected) AS rejected,
-    SUM(timed) AS timed,
-    SUM(digital) AS digital,
-    SUM(assisted) AS assisted
-FROM dated
+    d.calendar,
+    d.month_no,
+    s.scope,
+    s.scope_id,
+    CASE WHEN GROUPING(d.channel) = 1 THEN 'all' ELSE d.channel END AS channel,
+    SUM(d.events) AS events,
+    SUM(d.visits) AS visits,
+    SUM(d.received) AS received,
+    SUM(d.completed) AS completed,
+    SUM(d.accepted) AS accepted,
+    SUM(d.rejected) AS rejected,
+    SUM(d.timed) AS timed,
+    SUM(d.digital) AS digital,
+    SUM(d.assisted) AS assisted
+FROM dated AS d
+INNER JOIN fct_scopes AS s ON d.scope_no = s.scope_no
 GROUP BY GROUPING SETS (
-    (calendar, month_no, scope, scope_id),
-    (calendar, month_no, scope, scope_id, channel)
+    (d.calendar, d.month_no, s.scope, s.scope_id),
+    (d.calendar, d.month_no, s.scope, s.scope_id, d.channel)
 )

@@ -10,8 +10,7 @@
 WITH dated AS (
     SELECT
         w.window_no,
-        p.scope,
-        p.scope_id,
+        p.scope_no,
         p.user_no,
         p.seen,
         p.completed
@@ -20,8 +19,7 @@ WITH dated AS (
     UNION ALL
     SELECT
         w.window_no,
-        p.scope,
-        p.scope_id,
+        p.scope_no,
         p.user_no,
         p.seen,
         p.completed
@@ -32,33 +30,30 @@ WITH dated AS (
 persons AS (
     SELECT
         window_no,
-        scope,
-        scope_id,
+        scope_no,
         user_no,
         BIT_OR(seen) AS seen,
         BIT_OR(completed) AS completed
     FROM dated
-    GROUP BY window_no, scope, scope_id, user_no
+    GROUP BY window_no, scope_no, user_no
 ),
 
 -- Persons who did the same count together.
 alike AS (
     SELECT
         window_no,
-        scope,
-        scope_id,
+        scope_no,
         seen,
         completed,
         COUNT(*) AS persons
     FROM persons
-    GROUP BY window_no, scope, scope_id, seen, completed
+    GROUP BY window_no, scope_no, seen, completed
 ),
 
 counted AS (
     SELECT
         a.window_no,
-        a.scope,
-        a.scope_id,
+        a.scope_no,
         c.channel,
         SUM(a.persons) FILTER (WHERE (a.seen & c.bit) <> 0) AS active,
         SUM(a.persons) FILTER (WHERE (a.seen & (c.bit << 16)) <> 0) AS visited,
@@ -74,14 +69,14 @@ counted AS (
     FROM alike AS a
     INNER JOIN dim_channel AS c
         ON ((a.seen | (a.seen >> 16) | (a.seen >> 32) | a.completed) & c.bit) <> 0
-    GROUP BY a.window_no, a.scope, a.scope_id, c.channel
+    GROUP BY a.window_no, a.scope_no, c.channel
 )
 
 SELECT
     w.calendar,
     w.period,
-    n.scope,
-    n.scope_id,
+    s.scope,
+    s.scope_id,
     n.channel,
     COALESCE(n.active, 0) AS active,
     COALESCE(n.visited, 0) AS visited,
@@ -96,3 +91,4 @@ SELECT
     COALESCE(n.neither, 0) AS neither
 FROM counted AS n
 INNER JOIN fct_windows AS w ON n.window_no = w.window_no
+INNER JOIN fct_scopes AS s ON n.scope_no = s.scope_no

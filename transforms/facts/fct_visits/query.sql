@@ -7,7 +7,10 @@
 -- Counts       month, channel and place of its first event, by time, then event id; the first person named
 -- Leaves out   events without a visit_id: see fct_sessions
 -- Not          additive over agencies: a window visit repeated by three agencies is three agency rows, one national
-WITH entities AS (
+--
+-- Of nearly every visit the time alone tells which event came first, and either all its events name a person or none.
+-- A hash finds the others, which are put in order whole: where two visits share a hash they are told apart below.
+WITH entities AS NOT MATERIALIZED (
     SELECT
         'everywhere' AS counted_in,
         e.agency_id AS owner_id,
@@ -37,7 +40,30 @@ WITH entities AS (
     WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window' AND e.ministry_id IS NOT NULL
 ),
 
+instants AS (
+    SELECT
+        HASH(counted_in, owner_id, visit_id) AS visit_hash,
+        COUNT(*) AS events,
+        COUNT(user_no) AS with_person
+    FROM entities
+    GROUP BY visit_hash, occurred_at
+),
+
+unclear AS (
+    SELECT visit_hash
+    FROM instants
+    GROUP BY visit_hash
+    HAVING MAX(events) > 1 OR SUM(with_person) NOT IN (0, SUM(events))
+),
+
 first_events AS (
+    SELECT
+        *,
+        user_no AS first_user_no
+    FROM entities
+    WHERE HASH(counted_in, owner_id, visit_id) NOT IN (SELECT visit_hash FROM unclear)
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY counted_in, owner_id, visit_id ORDER BY occurred_at) = 1
+    UNION ALL
     SELECT
         *,
         FIRST_VALUE(user_no IGNORE NULLS) OVER (
@@ -46,6 +72,7 @@ first_events AS (
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS first_user_no
     FROM entities
+    WHERE HASH(counted_in, owner_id, visit_id) IN (SELECT visit_hash FROM unclear)
     QUALIFY ROW_NUMBER() OVER (PARTITION BY counted_in, owner_id, visit_id ORDER BY occurred_at, event_id, source) = 1
 )
 

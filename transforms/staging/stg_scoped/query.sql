@@ -5,92 +5,92 @@
 -- Leaves out   scopes that the row does not name
 -- Not          a guess: nothing is filled in from the agency
 SELECT
-    'national' AS scope,
-    nation AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE nation IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.nation = s.scope_id AND s.scope = 'national'
 UNION ALL
 SELECT
-    'province' AS scope,
-    province AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE province IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.province = s.scope_id AND s.scope = 'province'
 UNION ALL
 SELECT
-    'county' AS scope,
-    county AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE county IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.county = s.scope_id AND s.scope = 'county'
 UNION ALL
 SELECT
-    'district' AS scope,
-    district AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE district IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.district = s.scope_id AND s.scope = 'district'
 UNION ALL
 SELECT
-    'ministry' AS scope,
-    ministry_id AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE ministry_id IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.ministry_id = s.scope_id AND s.scope = 'ministry'
 UNION ALL
 SELECT
-    'agency' AS scope,
-    agency_id AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE agency_id IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.agency_id = s.scope_id AND s.scope = 'agency'
 UNION ALL
 SELECT
-    'service' AS scope,
-    service_id AS scope_id,
-    user_no,
-    jalali_no,
-    gregorian_no,
-    channel,
-    events,
-    seen,
-    completed
-FROM stg_told
-WHERE service_id IS NOT NULL
+    s.scope,
+    s.scope_no,
+    t.user_no,
+    t.jalali_no,
+    t.gregorian_no,
+    t.channel,
+    t.events,
+    t.seen,
+    t.completed
+FROM stg_told AS t
+INNER JOIN fct_scopes AS s ON t.service_id = s.scope_id AND s.scope = 'service'
