@@ -24,9 +24,11 @@ def new_batch() -> tuple[str, dt.datetime]:
 
 def name_topics(connection: Connection, topics: Sequence[Topic]) -> None:
     """The table ``landed_topics``: topic numbers, as the decoder gives them, with their names."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE landed_topics (t INTEGER, topic VARCHAR)")
-    names = [(number, topic.name) for number, topic in enumerate(topics)]
-    connection.executemany("INSERT INTO landed_topics VALUES (?, ?)", names)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE landed_topics AS "
+        "SELECT (generate_subscripts($names, 1) - 1)::INTEGER AS t, unnest($names)::VARCHAR AS topic",
+        {"names": [topic.name for topic in topics]},
+    )
 
 
 def event_rows(batch_id: str, landed_at: dt.datetime) -> str:

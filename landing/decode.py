@@ -81,7 +81,10 @@ class Rejected(NamedTuple):
 
 
 class Decoder:
-    """Decodes a batch of chunks of the given topics into the view ``landed`` of ``connection``."""
+    """Decodes a batch of chunks of the given topics into the view ``landed`` of ``connection``.
+
+    The view ``suspected`` has those rows of ``landed`` that the table ``suspects`` names by their number ``r``.
+    """
 
     def __init__(self, connection: Connection, topics: Sequence[Topic], known: Known, keys: LandingKeys) -> None:
         self._connection = connection
@@ -107,7 +110,7 @@ class Decoder:
         self._tables: list[pa.Table] = []
         self._first: list[int] = []  # each chunk's first record number within the batch
         self._count = 0
-        self._connection.execute("DROP VIEW IF EXISTS landed; DROP TABLE IF EXISTS decoded")
+        self._connection.execute("DROP VIEW IF EXISTS landed; DROP VIEW IF EXISTS suspected; DROP TABLE IF EXISTS decoded")
 
     def add(self, chunk: Chunk, skip: frozenset[tuple[str, int, int]] = frozenset()) -> None:
         """Take a chunk into the batch; positions in ``skip`` are passed over when it is decoded."""
@@ -298,8 +301,8 @@ class Decoder:
             for name, kind in self._types.items()
             if name != "pid"
         )
-        # A view, so that the digest is computed once, when the row is written, and for the few repeated ids. Cut to
-        # half, SHA-256 of key and content cannot be extended by an attacker.
+        # Views, so that the digest is computed once, when the row is written, and of the few ``suspects`` that repeat an
+        # id or seem to: below a condition on ``landed`` it would be computed of all. Cut to half, SHA-256 of key and content cannot be extended by an attacker.
         data = held & data_columns().keys()
         counted = ", ".join(f'count("{name}")' for name in sorted(data))
         rows, *values = self._connection.sql(f"SELECT count(*), {counted} FROM decoded").fetchall()[0]  # noqa: S608
@@ -308,14 +311,19 @@ class Decoder:
         digest = f"unhex(substr(sha256(concat(getvariable('content_key'), {content})), 1, 32))"
         for link in self._later_links:
             digest = rekeyed_sql(digest, link)
-        self._connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP VIEW landed AS
-            SELECT decoded.rowid AS r, {listed}, pids.pid AS pid,
-                {digest} AS payload_digest
-            FROM decoded LEFT JOIN pids ON pids.user_key = decoded.pid
-            """  # noqa: S608 our own column names
-        )
+        self._connection.execute("CREATE OR REPLACE TEMP TABLE suspects (r BIGINT)")
+        for view, rows in (
+            ("landed", "decoded"),
+            ("suspected", "decoded SEMI JOIN suspects ON suspects.r = decoded.rowid"),
+        ):
+            self._connection.execute(
+                f"""
+                CREATE OR REPLACE TEMP VIEW "{view}" AS
+                SELECT decoded.rowid AS r, {listed}, pids.pid AS pid,
+                    {digest} AS payload_digest
+                FROM {rows} LEFT JOIN pids ON pids.user_key = decoded.pid
+                """  # noqa: S608 our own column names
+            )
 
 
 def _row(event: Event) -> dict[str, Any]:
