@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.month_peers [--events 2000000] [--peer chdb]`` makes the lake of benchmarks/month_build.py and
 asks each program of benchmarks/peers/month, each in an environment and a process of its own, for the persons and the
-visits of one month, of each channel and of all. Their answers must be the same. Ours does more: ``ours, all scopes
+visits of one month: of each channel and of all, and then of each agency and channel. Their answers must be the same. Ours does more: ``ours, all scopes
 from events`` brings the whole lake into the facts and computes every monthly table for seven kinds of scope;
 ``ours, all scopes`` is the month alone from counts that are kept, as after each batch.
 """
@@ -38,6 +38,8 @@ PEERS = (
     Peer("polars_distinct", "polars", "Polars, streaming"),
     Peer("datafusion_distinct", "datafusion", "DataFusion"),
 )
+# What is asked, and how it is called.
+QUESTIONS = {"channel": "channels and all", "agency": "agency and channel"}
 OURS = (("facts", "ours, facts of all months from events"), ("month", "ours, all scopes of the month from facts"))
 
 
@@ -51,14 +53,14 @@ def main() -> None:
         _build(home, asked.events, "lake")
         folder = _flat(Path(home))
         chosen = [peer for peer in PEERS if asked.peer in (None, peer.environment)]
-        told = [(peer.name, _ask(peer, folder)) for peer in chosen]
-        if asked.peer in (None, "ours"):
-            told += [(name, _build(home, asked.events, step)) for step, name in OURS]
-    answers = {json.dumps(row["answer"]) for _, row in told if row.get("answer")}
-    limit = told[0][1]["cpu_seconds"] if chosen[0].script == "scan" else None
-    keep("month_peers", [_row(name, row, asked.events, limit) for name, row in told])
-    if len(answers) > 1:
-        sys.exit(f"the answers differ: {answers}")
+        told = {by: [(peer.name, _ask(peer, folder, by)) for peer in chosen] for by in QUESTIONS}
+        ours = [(name, _build(home, asked.events, step)) for step, name in OURS] if asked.peer in (None, "ours") else []
+    for by, question in QUESTIONS.items():
+        limit = told[by][0][1]["cpu_seconds"] if chosen[0].script == "scan" else None
+        keep("month_peers", [_row(name, question, row, asked.events, limit) for name, row in told[by]])
+        if len({json.dumps(row["answer"]) for _, row in told[by] if row["answer"]}) > 1:
+            sys.exit(f"the answers of {question} differ")
+    keep("month_peers", [_row(name, "every scope and channel", row, asked.events, None) for name, row in ours])
 
 
 def _build(home: str, events: int, step: str) -> dict[str, Any]:
@@ -87,12 +89,12 @@ def _flat(home: Path) -> Path:
     return folder
 
 
-def _ask(peer: Peer, folder: Path) -> dict[str, Any]:
-    return told_by(peer.environment, HERE / "month" / f"{peer.script}.py", str(folder))
+def _ask(peer: Peer, folder: Path, by: str) -> dict[str, Any]:
+    return told_by(peer.environment, HERE / "month" / f"{peer.script}.py", str(folder), by)
 
 
-def _row(name: str, told: dict[str, Any], events: int, limit: float | None) -> dict[str, Any]:
-    row = {"measurement": name, "events": events}
+def _row(name: str, of: str, told: dict[str, Any], events: int, limit: float | None) -> dict[str, Any]:
+    row = {"measurement": name, "of": of, "events": events}
     row |= {column: told[column] for column in ("seconds", "cpu_seconds", "peak_rss_mb")}
     return row | {"cpu_ratio_to_limit": round(told["cpu_seconds"] / limit, 1) if limit else None}
 

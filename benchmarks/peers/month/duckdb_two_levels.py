@@ -4,7 +4,7 @@ import duckdb
 from measured import BEFORE, FIRST, Answer, tell
 
 
-def ask(folder: str) -> Answer:
+def ask(folder: str, columns: list[str]) -> Answer:
     """Two queries, one for persons and one for visits."""
     connection = duckdb.connect(config={"memory_limit": "2GB"})
     source = (
@@ -14,15 +14,21 @@ def ask(folder: str) -> Answer:
     found = connection.execute(f"SELECT DISTINCT channel {source} ORDER BY 1").fetchall()
     channels = [channel for (channel,) in found]
     sums = ", ".join(f"sum((mask >> {n}) & 1)::BIGINT" for n in range(len(channels)))
-    answer: Answer = {channel: [] for channel in ("all", *channels)}
-    for column in ("pid", "visit_id"):
-        ((*counts,),) = connection.execute(
-            f"SELECT count(*), {sums} FROM (SELECT bit_or(1 << (list_position($names, channel) - 1)) AS mask "  # noqa: S608
-            f"{source} AND {column} IS NOT NULL GROUP BY {column})",
+    answer: Answer = {}
+    outer = "".join(f"{name}, " for name in columns if name != "channel")
+    for place, column in enumerate(("pid", "visit_id")):
+        rows = connection.execute(
+            f"SELECT {outer}count(*), {sums} FROM (SELECT {outer}"  # noqa: S608
+            "bit_or(1 << (list_position($names, channel) - 1)) AS mask "
+            f"{source} AND {column} IS NOT NULL GROUP BY {outer}{column}) GROUP BY {outer or '()'}".rstrip(", "),
             {"names": channels},
         ).fetchall()
-        for channel, count in zip(("all", *channels), counts, strict=True):
-            answer[channel].append(count)
+        for row in rows:
+            agency, (whole, *counts) = row[: len(columns) - 1], row[len(columns) - 1 :]
+            cells = dict(zip(channels, counts, strict=True)) | ({} if agency else {"all": whole})
+            for channel, count in cells.items():
+                if count:
+                    answer.setdefault(" ".join((*agency, channel)), [0, 0])[place] = count
     return answer
 
 
