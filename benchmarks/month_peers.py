@@ -2,9 +2,10 @@
 
 ``python -m benchmarks.month_peers [--events 2000000] [--peer chdb]`` makes the lake of benchmarks/month_build.py and
 asks each program of benchmarks/peers/month, each in an environment and a process of its own, for the persons and the
-visits of one month: of each channel and of all, and then of each agency and channel. Their answers must be the same. Ours does more: ``ours, all scopes
-from events`` brings the whole lake into the facts and computes every monthly table for seven kinds of scope;
-``ours, all scopes`` is the month alone from counts that are kept, as after each batch.
+visits of one month: of each channel and of all, and then of each agency and channel. Their answers must be the same.
+Ours does more: ``ours, facts of all months from events`` brings the whole lake into the facts, from which every monthly
+table of seven kinds of scope is computed; ``ours, all scopes of the month from facts`` is the month alone, as after
+each batch.
 """
 
 from __future__ import annotations

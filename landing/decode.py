@@ -110,7 +110,9 @@ class Decoder:
         self._tables: list[pa.Table] = []
         self._first: list[int] = []  # each chunk's first record number within the batch
         self._count = 0
-        self._connection.execute("DROP VIEW IF EXISTS landed; DROP VIEW IF EXISTS suspected; DROP TABLE IF EXISTS decoded")
+        self._connection.execute(
+            "DROP VIEW IF EXISTS landed; DROP VIEW IF EXISTS suspected; DROP TABLE IF EXISTS decoded"
+        )
 
     def add(self, chunk: Chunk, skip: frozenset[tuple[str, int, int]] = frozenset()) -> None:
         """Take a chunk into the batch; positions in ``skip`` are passed over when it is decoded."""
@@ -301,8 +303,9 @@ class Decoder:
             for name, kind in self._types.items()
             if name != "pid"
         )
-        # Views, so that the digest is computed once, when the row is written, and of the few ``suspects`` that repeat an
-        # id or seem to: below a condition on ``landed`` it would be computed of all. Cut to half, SHA-256 of key and content cannot be extended by an attacker.
+        # Views, so that the digest is computed once, when the row is written, and of the few ``suspects`` that repeat
+        # an id or seem to: under a condition on ``landed`` it would be computed of all. Cut to half, SHA-256 of key and
+        # content cannot be extended by an attacker.
         data = held & data_columns().keys()
         counted = ", ".join(f'count("{name}")' for name in sorted(data))
         rows, *values = self._connection.sql(f"SELECT count(*), {counted} FROM decoded").fetchall()[0]  # noqa: S608

@@ -16,7 +16,7 @@ def ask(folder: str, columns: list[str]) -> Answer:
     queries = [month.group_by(columns).agg(*counts)] + ([month.select(*counts)] if columns == ["channel"] else [])
     of_each, *of_all = pl.collect_all(queries, engine="streaming")
     answer = {" ".join(cell): [persons, visits] for *cell, persons, visits in of_each.iter_rows()}
-    return answer | {"all": list(whole.row(0)) for whole in of_all}
+    return answer | ({"all": list(of_all[0].row(0))} if of_all else {})
 
 
 tell(ask)
