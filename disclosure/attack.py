@@ -111,7 +111,7 @@ class _Reader:
         links = csr_array((np.ones(len(coo.data)), (coo.row, coo.col + size[0])), shape=(sum(size), sum(size)))
         _, labels = connected_components(links, directed=False)
         self.part_of_row, self.part = labels[: size[0]], labels[size[0] :]
-        self.short, self.short_ends = shortened(bound, self.groups.ends)
+        self.short = shortened(bound, self.groups.ends)
         self.free = ~np.isin(self.part, np.setdiff1d(self.part_of_row, self._bare_ties()))
         self.here = np.flatnonzero(~self.free)
         self.programs = 0
@@ -221,58 +221,49 @@ class _Reader:
             return 0.0, float("inf"), ()
         if not len(touched):
             return 0.0, float("inf"), ()
-        high, low = self._greatest(touched, 1.0), 0.0
+        (high, by_high), low, by_low = self._greatest(touched, 1.0), 0.0, np.zeros(0)
         if len(inside):
-            low = min(max(0.0, -self._greatest(inside, -1.0)), float(self.low[shape]))
+            most, by_low = self._greatest(inside, -1.0)
+            low = min(max(0.0, -most), float(self.low[shape]))
         binding: set[int] = set()
         if high - low < self.width_needed[shape] - _TOLERANCE:
-            binding.update(self._binding(touched, 1.0))
-            binding.update(self._binding(inside, -1.0) if len(inside) else ())
+            binding.update(self._blamed(np.flatnonzero(np.abs(by_high) > _BINDS)))
+            binding.update(self._blamed(np.flatnonzero(np.abs(by_low) > _BINDS)))
         self.low[shape], self.high[shape] = low, high
         return low, high, tuple(sorted(binding))
 
     @cached_property
-    def _in_few_words(self) -> Programs:
-        return Programs(self.short[:, self.here], self.short_ends, _FAR)
-
-    @cached_property
-    def _in_all_words(self) -> Programs:
-        """The same equations, each of which is a shown cell's or a tie."""
-        return Programs(self.groups.bound[:, self.here], self.groups.ends, _FAR)
+    def _programs(self) -> Programs:
+        return Programs(self.short.bound[:, self.here], self.short.ends, _FAR)
 
     def _least(self, weights: Numbers) -> Numbers | None:
         """The numbers of groups that fit and whose weighted sum is the least; None where none fit."""
         self.programs += 1
-        found = self._in_few_words.least(weights[self.here])
+        found = self._programs.least(weights[self.here])
         if found is None:
             return None
         numbers = np.zeros(len(self.part))
         numbers[self.here] = found
         return numbers
 
-    def _greatest(self, chosen: Places, sign: float) -> float:
-        """The greatest sum of some groups, with a sign. Numbers that contradict each other tell a reader nothing."""
+    def _greatest(self, chosen: Places, sign: float) -> tuple[float, Numbers]:
+        """The greatest sum of some groups, with a sign, and by how much it would move with the end of each equation.
+
+        Numbers that contradict each other tell a reader nothing.
+        """
         weights = np.zeros(len(self.part))
         weights[chosen] = sign
         found = self._least(-weights)
-        if found is None:
-            # Where numbers contradict each other elsewhere, these are known all the same.
-            programs, _, here = self._part_alone(chosen)
-            alone = programs.least(-weights[here])
-            return float("inf") if alone is None else float(weights[here] @ alone)
-        return float(weights @ found)
-
-    def _binding(self, chosen: Places, sign: float) -> tuple[int, ...]:
-        """The shown cells that bound that sum."""
-        weights = np.zeros(len(self.part))
-        weights[chosen] = -sign
-        self.programs += 1
-        programs, rows = self._in_all_words, np.arange(self.groups.bound.shape[0])
-        if programs.least(weights[self.here]) is None:
-            programs, rows, here = self._part_alone(chosen)
-            if programs.least(weights[here]) is None:
-                return ()
-        return self._blamed(rows[np.abs(programs.marginals()) > _BINDS])
+        if found is not None:
+            return float(weights @ found), np.asarray(self.short.made_of.T @ self._programs.marginals())
+        # Where numbers contradict each other elsewhere, these are known all the same.
+        moves = np.zeros(self.groups.bound.shape[0])
+        programs, rows, here = self._part_alone(chosen)
+        alone = programs.least(-weights[here])
+        if alone is None:
+            return float("inf"), moves
+        moves[rows] = programs.marginals()
+        return float(weights[here] @ alone), moves
 
     def _part_alone(self, chosen: Places) -> tuple[Programs, Places, Places]:
         """Programs over the parts of the equations that touch some groups: with which equations and groups."""

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from disclosure.relations import Numbers
 
 
-def shortened(bound: csr_array, ends: Numbers) -> tuple[csr_array, Numbers]:
-    """Equations (rows x unknowns, right-hand sides) with the very same solutions: of a whole, what its parts leave.
+class Shortened(NamedTuple):
+    """Equations (rows x unknowns, right-hand sides) with the very same solutions as longer ones.
+
+    ``made_of`` (rows x longer rows): which of those, added up and taken off, each of them is.
+    """
+
+    bound: csr_array
+    ends: Numbers
+    made_of: csr_array
+
+
+def shortened(bound: csr_array, ends: Numbers) -> Shortened:
+    """The same equations, of a whole only what its parts leave.
 
     A year, its halves, quarters and months say most things four times over. Only rows of ones are shortened.
     """
@@ -22,8 +35,9 @@ def shortened(bound: csr_array, ends: Numbers) -> tuple[csr_array, Numbers]:
     columns: list[int] = []
     signs: list[float] = []
     left_over: list[float] = []
+    sources: list[list[int]] = []
     for row in range(len(size)):
-        left, end = held[row], float(ends[row])
+        left, end, taken = held[row], float(ends[row]), []
         if ones[row]:
             if left in known:
                 continue
@@ -34,6 +48,7 @@ def shortened(bound: csr_array, ends: Numbers) -> tuple[csr_array, Numbers]:
             for other in inner[np.lexsort((inner, -size[inner]))].tolist():
                 if held[other] <= left:
                     left, end = left - held[other], end - float(ends[other])
+                    taken.append(other)
         if not left:
             continue
         rows += [len(left_over)] * len(left)
@@ -41,5 +56,13 @@ def shortened(bound: csr_array, ends: Numbers) -> tuple[csr_array, Numbers]:
         columns += sorted(left) if ones[row] else bound.indices[span].tolist()
         signs += [1.0] * len(left) if ones[row] else bound.data[span].tolist()
         left_over.append(end)
+        sources.append([row, *taken])
     shape = (len(left_over), bound.shape[1])
-    return csr_array((signs, (rows, columns)), shape=shape), np.array(left_over)
+    made_of = csr_array(
+        (
+            [sign for one in sources for sign in (1.0, *[-1.0] * (len(one) - 1))],
+            ([place for place, one in enumerate(sources) for _ in one], [row for one in sources for row in one]),
+        ),
+        shape=(len(sources), bound.shape[0]),
+    )
+    return Shortened(csr_array((signs, (rows, columns)), shape=shape), np.array(left_over), made_of)
