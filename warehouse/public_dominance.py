@@ -22,37 +22,19 @@ _OF_SCOPE = {
     "national": "nation", "province": "province", "county": "county", "district": "district", "ministry": "ministry_id",
     "agency": "agency_id", "service": "service_id",
 }  # fmt: skip
-# One row for each unit that a quantity counts, as the facts keep it; definitions are those of the metrics.
+# Which units a quantity counts, by the facts that hold them; definitions are those of the metrics.
 _DIGITAL = "channel IN ('portal', 'mobile_app', 'national_window')"
 _ASSISTED = "(channel = 'counter_office' OR assisted_by IN ('counter_office', 'call_centre'))"
-_COMPLETED = {
-    "completed": "true",
-    "accepted": "outcome = 'accepted'",
-    "rejected": "outcome = 'rejected'",
-    "digital": _DIGITAL,
-    "digital_or_assisted": f"({_DIGITAL} OR {_ASSISTED})",
-    "reasons_in_person": "reason_in_person IS NOT NULL",
+_UNITS = {
+    "visits": ("visited", "true"),
+    "received": ("received", "true"),
+    "completed": ("completed", "true"),
+    "accepted": ("completed", "outcome = 'accepted'"),
+    "rejected": ("completed", "outcome = 'rejected'"),
+    "digital": ("completed", _DIGITAL),
+    "digital_or_assisted": ("completed", f"({_DIGITAL} OR {_ASSISTED})"),
+    "reasons_in_person": ("completed", "reason_in_person IS NOT NULL"),
 }
-_UNITS = " UNION ALL ".join(
-    [
-        *(
-            f"SELECT 'visits' AS quantity, NULL AS item, user_no, jalali_no, gregorian_no, channel, {_PLACES}, "  # noqa: S608
-            f"nation, NULL AS service_id, {times} AS times FROM {rows}"
-            for rows, times in (
-                ("fct_visits", "1"),
-                ("fct_sessions", "1"),
-                ("fct_person_months WHERE did = 'visited'", "times"),
-            )
-        ),
-        *(
-            f"SELECT '{quantity}', reason_in_person, user_no, jalali_no, gregorian_no, channel, {_PLACES}, "  # noqa: S608
-            f"'IR', service_id, {times} FROM {rows} = '{kind}' AND {which}"
-            for kind, parts in (("received", {"received": "true"}), ("completed", _COMPLETED))
-            for quantity, which in parts.items()
-            for rows, times in (("fct_transactions WHERE kind", "1"), ("fct_person_months WHERE did", "times"))
-        ),
-    ]
-)
 
 
 def dominated(connection: Connection, k: int) -> Numbers:
@@ -79,19 +61,25 @@ def dominated(connection: Connection, k: int) -> Numbers:
     )
     if connection.execute("SELECT count(*) FROM crowded").fetchall() == [(0,)]:
         return wide
-    scopes = " ".join(f"WHEN '{scope}' THEN units.{column}" for scope, column in _OF_SCOPE.items())
-    found = connection.execute(
+    asked = connection.execute("SELECT DISTINCT quantity, scope FROM crowded ORDER BY ALL").fetchall()
+    # A quantity and a kind of scope at a time: joined by equal names, or every unit would be held against every cell.
+    parts = " UNION ALL ".join(
         f"""
-        WITH parts AS (
-            SELECT crowded.cell, crowded.number, units.user_no, sum(units.times) AS part
-            FROM crowded INNER JOIN ({_UNITS}) AS units
-                ON units.quantity = crowded.quantity
-                AND crowded.scope_id = CASE crowded.scope {scopes} END
+            SELECT crowded.cell, crowded.number, units.user_no, units.times
+            FROM ({_units_of(quantity)}) AS units
+            INNER JOIN crowded
+                ON crowded.scope_id = units.{_OF_SCOPE[scope]}
                 AND crowded.channel IN ('all', units.channel) AND crowded.item IN ('all', units.item)
                 AND if(crowded.calendar = 'jalali', units.jalali_no, units.gregorian_no)
                     BETWEEN crowded.first_no AND crowded.last_no
-            WHERE units.user_no IS NOT NULL
-            GROUP BY ALL
+            WHERE units.user_no IS NOT NULL AND crowded.quantity = '{quantity}' AND crowded.scope = '{scope}'
+        """  # noqa: S608 names of our own closed lists
+        for quantity, scope in asked
+    )
+    found = connection.execute(
+        f"""
+        WITH parts AS (
+            SELECT cell, number, user_no, sum(times) AS part FROM ({parts}) GROUP BY ALL
         ), largest AS (
             SELECT cell, number, max(part, 2) AS parts FROM parts GROUP BY ALL
         )
@@ -101,6 +89,22 @@ def dominated(connection: Connection, k: int) -> Numbers:
     ).fetchnumpy()
     wide[found["cell"]] = np.maximum(np.ceil(found["wide"]), float(k))
     return wide
+
+
+def _units_of(quantity: str) -> str:
+    """One row for each unit, or for several of a person whose events have lost the pid, as the facts keep it."""
+    did, which = _UNITS[quantity]
+    kept = f"fct_person_months WHERE did = '{did}'"
+    if did == "visited":
+        item, nation, service, rows = "NULL", "nation", "NULL", {"fct_visits": "1", "fct_sessions": "1", kept: "times"}
+    else:
+        item, nation, service = "reason_in_person", "'IR'", "service_id"
+        rows = {f"fct_transactions WHERE kind = '{did}' AND {which}": "1", f"{kept} AND {which}": "times"}
+    return " UNION ALL ".join(
+        f"SELECT {item} AS item, user_no, jalali_no, gregorian_no, channel, {_PLACES}, {nation} AS nation, "  # noqa: S608
+        f"{service} AS service_id, {times} AS times FROM {table}"
+        for table, times in rows.items()
+    )
 
 
 def _has_facts(connection: Connection) -> bool:
