@@ -16,10 +16,13 @@ def measured(benchmark: str, *options: str, environment: Mapping[str, str]) -> d
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{benchmark}", *options],
         env={**os.environ, **environment},
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        done.check_returncode()
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
 
