@@ -7,16 +7,22 @@ the key they are turned into is the simulation's own, not the counting domain's.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
+from operator import mul
 
-from contracts.identity import user_key
-from producers.apportionment import choose, spread
+from contracts.identity import keyed_digest
+from producers.apportionment import spread
 
 # A prime just below 10**8: multiplying by anything permutes the eight free digits and never gives 99999999.
 _PRIME = 99_999_989
 _STRIDE = 61_803_399
+# Of a national id's first nine digits; the sum that nine characters "0" have.
+_WEIGHTS = range(10, 1, -1)
+_OF_ZEROS = ord("0") * sum(_WEIGHTS)
 
 
 def seeded(name: str, seed: int, scale: float) -> tuple[str, str]:
@@ -45,27 +51,44 @@ class Population:
     ) -> None:
         self._key = hashlib.sha256(f"simulated people|{scenario}|{seed}".encode()).digest()
         self._offset = int.from_bytes(self._key[:4], "big")
-        self._ages = ages
-        self._places = places
+        # As contracts.identity.user_key, for many: what it makes of the key alone is made once.
+        self._digest = keyed_digest(self._key)
+        self._ages = _Shares(ages)
+        self._places = _Shares(places)
         # Cached, because the same few meet again and again; bounded, because at full scale they are millions.
         self.citizen = lru_cache(maxsize=65_536)(self._citizen)
         self.business_key = lru_cache(maxsize=16_384)(self._business_key)
 
     def _citizen(self, number: int) -> Citizen:
         return Citizen(
-            user_key(self._key, f"nid:{national_id(number + self._offset)}"),
-            choose(self._ages, spread(3 * number + 1)),
-            choose(self._places, spread(7 * number + 2)),
+            self._user_key(f"nid:{national_id(number + self._offset)}"),
+            self._ages.choose(spread(3 * number + 1)),
+            self._places.choose(spread(7 * number + 2)),
         )
 
     def _business_key(self, number: int) -> str:
-        return user_key(self._key, f"legal:{legal_id(number + self._offset)}")
+        return self._user_key(f"legal:{legal_id(number + self._offset)}")
+
+    def _user_key(self, canonical: str) -> str:
+        return self._digest(canonical.encode("ascii")).hex()
+
+
+class _Shares:
+    """As apportionment.choose, for many points of the same shares."""
+
+    def __init__(self, shares: Sequence[tuple[str, float]]) -> None:
+        self._names = [name for name, _ in shares]
+        self._ends = list(accumulate(share for _, share in shares[:-1]))
+
+    def choose(self, point: float) -> str:
+        """The name whose part of [0, 1) holds ``point``; the last takes the rest."""
+        return self._names[bisect_right(self._ends, point)]
 
 
 def national_id(number: int) -> str:
     """Ten digits with a valid check digit; different for the first 99,999,989 numbers."""
     digits = f"9{number * _STRIDE % _PRIME:08d}"
-    remainder = sum(int(digit) * (10 - place) for place, digit in enumerate(digits)) % 11
+    remainder = (sum(map(mul, digits.encode("ascii"), _WEIGHTS)) - _OF_ZEROS) % 11
     return f"{digits}{remainder if remainder < 2 else 11 - remainder}"
 
 

@@ -38,5 +38,5 @@ def seeded_event_id(epoch_ms: int, random: Random) -> str:
 
 
 def _shaped(epoch_ms: int, rand_a: int, rand_b: int) -> str:
-    text = f"{epoch_ms << 80 | 0x7000 << 64 | rand_a << 64 | 1 << 63 | rand_b:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    high, low = divmod(rand_b, 1 << 48)
+    return f"{epoch_ms >> 16:08x}-{epoch_ms & 0xFFFF:04x}-7{rand_a:03x}-{high | 0x8000:04x}-{low:012x}"

@@ -21,6 +21,7 @@ from producers.identifiers import seeded_event_id
 
 VISIT, RECEIVED, COMPLETED = "visit.recorded", "transaction.received", "transaction.completed"
 COUNTED = (VISIT, RECEIVED, COMPLETED)
+_IS_TEST = ',"is_test":true'
 _FULL_TYPES = {name.removeprefix(TYPE_PREFIX).removesuffix(".v1"): name for name in event_contract().types}
 # Hours of the day as often as people act in them; offices keep office hours.
 _ONLINE_HOURS = (
@@ -116,20 +117,20 @@ class Person:
     province: str | None = None
     district: str | None = None
 
-    def fields(self) -> dict[str, Any]:
-        """The data fields about the person, absent ones left out."""
-        given: dict[str, Any] = {"audience": self.audience}
+    def written(self) -> str:
+        """What is told of the person, as members of a JSON object; ids and codes need no escaping."""
+        text = f'"audience":"{self.audience}"'
         if self.user_key is not None:
-            given["user_key"] = self.user_key
+            text += f',"user_key":"{self.user_key}"'
         if self.province is not None:
-            given["province"] = self.province
+            text += f',"province":"{self.province}"'
         if self.district is not None:
-            given["district"] = self.district
+            text += f',"district":"{self.district}"'
         if self.age_band is not None:
-            given["age_band"] = self.age_band
+            text += f',"age_band":"{self.age_band}"'
         if self.authn_level is not None:
-            given["authn_level"] = self.authn_level
-        return given
+            text += f',"authn_level":"{self.authn_level}"'
+        return text
 
 
 class Reporter:
@@ -142,8 +143,12 @@ class Reporter:
 
     def say(self, kind: str, at: int, data: dict[str, Any]) -> Said:
         """One event at ``at`` milliseconds."""
+        return self.say_written(kind, at, envelope.written(data))
+
+    def say_written(self, kind: str, at: int, data: str) -> Said:
+        """The same, of data that are written as JSON already."""
         event_id = seeded_event_id(at, self.random)
-        value = envelope.encode_trusted(event_id, self._source, _FULL_TYPES[kind], written_time(at), data)
+        value = envelope.encode_written(event_id, self._source, _FULL_TYPES[kind], written_time(at), data)
         return Said(at, kind, event_id, value)
 
 
@@ -168,7 +173,9 @@ def start_of_journey(random: Random, clock: MonthClock, day: int, channel: str) 
 
 def visit(reporter: Reporter, at: int, visit_id: str, channel: str, person: Person, **more: Any) -> Said:
     """Somebody came."""
-    return reporter.say(VISIT, at, {"visit_id": visit_id, "channel": channel, **person.fields(), **more})
+    others = f",{envelope.written(more)[1:-1]}" if more else ""
+    data = f'{{"visit_id":"{visit_id}","channel":"{channel}",{person.written()}{others}}}'
+    return reporter.say_written(VISIT, at, data)
 
 
 def transaction(
@@ -191,31 +198,25 @@ def transaction(
     ``reasons`` are what people who come in person give as theirs, each as often as it stands there.
     """
     random = reporter.random
-    data: dict[str, Any] = {
-        "transaction_id": transaction_id,
-        "service_id": service.service_id,
-        "channel": channel,
-        **person.fields(),
-        "visit_id": visit_id,
-    }
     if channel in IN_PERSON:
-        data["assisted_by"] = channel
-        data["reason_in_person"] = reasons[int(random.random() * len(reasons))]
+        reason = reasons[int(random.random() * len(reasons))]
+        assisted = f'"assisted_by":"{channel}","reason_in_person":"{reason}"'
     else:
-        data["assisted_by"] = "none"
-    if is_test:
-        data["is_test"] = True
+        assisted = '"assisted_by":"none"'
+    data = (
+        f'{{"transaction_id":"{transaction_id}","service_id":"{service.service_id}","channel":"{channel}",'
+        f'{person.written()},"visit_id":"{visit_id}",{assisted}{_IS_TEST if is_test else ""}'
+    )
     end = clock.end - 1000 if latest is None else latest
     received_at = min(at + 15_000 + int(random.random() * 300_000), end)
-    said = [reporter.say(RECEIVED, received_at, data)]
+    said = [reporter.say_written(RECEIVED, received_at, f"{data}}}")]
     if completes:
         completed_at = min(received_at + _milliseconds_taken(random, service.level, channel), end)
         outcome = _OUTCOMES[int(random.random() * len(_OUTCOMES))]
         seconds = (completed_at - received_at) // 1000
-        steps = _steps(random, service.level, channel)
-        said.append(
-            reporter.say(COMPLETED, completed_at, data | {"outcome": outcome, **steps, "duration_seconds": seconds})
-        )
+        steps = "".join([f'"{name}":{count},' for name, count in _steps(random, service.level, channel).items()])
+        ended = f'{data},"outcome":"{outcome}",{steps}"duration_seconds":{seconds}}}'
+        said.append(reporter.say_written(COMPLETED, completed_at, ended))
     return said
 
 

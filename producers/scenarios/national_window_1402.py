@@ -14,7 +14,8 @@ Cooperatives is not on the window yet, Fisheries was never heard of. Agencies an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
@@ -48,6 +49,8 @@ TITLE = {
 }
 MONTHS = tuple(Month("jalali", 1402, number) for number in range(1, 7))
 EVENTS_AT_FULL_SCALE = 717_000_000
+# The month that month_of_all tells, and its events at full scale, roughly.
+ALL_IN, EVENTS_OF_ALL = MONTHS[-1], 120_000_000
 SENDERS = (WINDOW, *(agency.agency_id for agency in AGENCIES))
 USERS, FIRST_MONTH_USERS, MONTHLY_VISITS = 35_000_000, 13_000_000, 80_000_000
 
@@ -60,6 +63,9 @@ _SERVED, _SERVED_TWICE, _TWICE, _TEST = 0.15, 0.1, 0.001, 0.001
 _CHANNEL = "national_window"
 _DESK_PART = 0.15
 _HOUR = 3_600_000
+_AT_DESKS = len(_HOUR_WEIGHTS)  # desks speak after a day's last hour
+# What agencies will have said by a day and hour of it.
+Due = dict[tuple[int, int], list[tuple[str, Said]]]
 
 # Of Agriculture: one lost the connection's standard after Khordad, one was not heard before Mordad.
 STANDARD_LOST, OLD_CONTRACT = "veterinary", "0.9"
@@ -91,16 +97,30 @@ def events(month: Month, scale: float, seed: int) -> Iterator[tuple[str, bytes]]
     return _Telling(scale, seed).month(month)
 
 
+def month_of_all(scale: float, seed: int) -> Iterator[tuple[str, bytes]]:
+    """ALL_IN as one month of its own: everybody who ever used the window comes in it.
+
+    Exactly ``round(35,000,000 s)`` persons make exactly ``round(80,000,000 s)`` visits; nothing was before.
+    """
+    users, visits = round(USERS * scale), round(MONTHLY_VISITS * scale)
+    telling = _Telling(scale, seed, f"{NAME}, all in a month")
+    place = MONTHS.index(ALL_IN)
+    telling.new_users = [users if number == place else 0 for number in range(len(MONTHS))]
+    telling.registered = list(accumulate(telling.new_users))
+    telling.visits[place] = visits
+    return telling.month(ALL_IN)
+
+
 class _Telling:
     """The scenario at one scale and seed."""
 
-    def __init__(self, scale: float, seed: int) -> None:
+    def __init__(self, scale: float, seed: int, name: str = NAME) -> None:
         users, first = round(USERS * scale), round(FIRST_MONTH_USERS * scale)
         self.new_users = [first, *apportion(users - first, _GROWTH_WEIGHTS)]
         self.registered = list(accumulate(self.new_users))
         self.inquiries = round(MONTHLY_INQUIRIES * scale)
         self.visits = apportion(len(MONTHS) * round(MONTHLY_VISITS * scale), _VISIT_WEIGHTS)
-        self.seed_text, self.tag = seeded(NAME, seed, scale)
+        self.seed_text, self.tag = seeded(name, seed, scale)
         whole = sum(weight for *_, weight in PROVINCES)
         self.people = Population(NAME, seed, _AGES, [(place, weight / whole) for place, _, _, weight in PROVINCES])
 
@@ -110,14 +130,19 @@ class _Telling:
         days = [_day_weight(clock, day) for day in range(len(clock.dates))]
         visits = apportion(self.visits[place], days)
         desk_plans = self._desk_plans(month, days)
-        due: list[list[tuple[str, Said]]] = [[] for _ in clock.dates]
+        inquiry_plans = [
+            scatter(round(self.inquiries * weight), work_days(clock), spread(7 * answering + month.number))
+            for answering, (_, weight, _) in enumerate(ANSWERING)
+        ]
+        # What is said later, by day and hour: an hour at full scale is all that is kept, and what takes longer.
+        due: Due = defaultdict(list)
         first = 0
         for day, count in enumerate(visits):
             random = Random(f"{self.seed_text}|{clock.dates[day]}")
             reporters = {agency.agency_id: Reporter(agency.agency_id, random) for agency in AGENCIES}
             window = Reporter(WINDOW, random)
             yield from self._heartbeats(month, clock, day, window, reporters)
-            yield from self._inquiries(month, clock, day)
+            yield from self._inquiries(month, clock, day, inquiry_plans)
             for hour, hourly in enumerate(apportion(count, _HOUR_WEIGHTS)):
                 came = self._visits(month, clock, day, hour, first, hourly, window, reporters, due)
                 for said in sorted(came, key=lambda said: said.at):
@@ -125,12 +150,11 @@ class _Telling:
                     if random.random() < _TWICE:
                         yield WINDOW, said.value
                 first += hourly
+                yield from _said_in(due.pop((day, hour), ()))
             for agency, plan in desk_plans:
                 for said in self._at_the_desk(clock, day, agency, plan[day], reporters[agency.agency_id]):
-                    due[clock.day_of(said.at)].append((agency.agency_id, said))
-            for agency_id, said in sorted(due[day], key=lambda pair: pair[1].at):
-                yield agency_id, said.value
-            due[day] = []
+                    due[clock.day_of(said.at), _AT_DESKS].append((agency.agency_id, said))
+            yield from _said_in(due.pop((day, _AT_DESKS), ()))
 
     def _visits(
         self,
@@ -142,7 +166,7 @@ class _Telling:
         count: int,
         window: Reporter,
         reporters: dict[str, Reporter],
-        due: list[list[tuple[str, Said]]],
+        due: Due,
     ) -> Iterator[Said]:
         """The visits of one hour; what agencies do for the visitors is put where it is due."""
         place, random = MONTHS.index(month), window.random
@@ -178,7 +202,7 @@ class _Telling:
                         channel=_CHANNEL,
                         person=person,
                     ):
-                        due[clock.day_of(said.at)].append((agency_id, said))
+                        due[_hour_of(clock, said.at)].append((agency_id, said))
             elif random.random() < _TEST:
                 yield visit(window, at, f"{visit_id}-test", _CHANNEL, Person(audience="citizen"), is_test=True)
 
@@ -231,10 +255,12 @@ class _Telling:
                 continue
             yield agency.agency_id, reporters[agency.agency_id].say("agency.heartbeat", at, _signs(month, agency)).value
 
-    def _inquiries(self, month: Month, clock: MonthClock, day: int) -> Iterator[tuple[str, bytes]]:
+    def _inquiries(
+        self, month: Month, clock: MonthClock, day: int, plans: list[list[int]]
+    ) -> Iterator[tuple[str, bytes]]:
         """What agencies answer to each other on a day, on paper where they still do."""
-        for place, (agency_id, weight, paper) in enumerate(ANSWERING):
-            count = scatter(round(self.inquiries * weight), work_days(clock), spread(7 * place + month.number))
+        for place, (agency_id, _, paper) in enumerate(ANSWERING):
+            count = plans[place]
             before = sum(count[:day])
             # A generator of their own: what is said of visits does not depend on them.
             reporter = Reporter(agency_id, Random(f"{self.seed_text}|inquiries|{agency_id}|{clock.dates[day]}"))
@@ -253,6 +279,18 @@ class _Telling:
                 none = {"period": month.label, "calendar": "jalali", "measure": "inquiries_paper", "value": 0}
                 said.append(reporter.say("agency.declaration", clock.last_second(day), none | {"method": "system"}))
             yield from ((agency_id, one.value) for one in said)
+
+
+def _hour_of(clock: MonthClock, at: int) -> tuple[int, int]:
+    """Day and hour of an instant; where a day has 25 hours, the last of them is its 24th."""
+    day = clock.day_of(at)
+    return day, min((at - clock.starts[day]) // _HOUR, len(_HOUR_WEIGHTS) - 1)
+
+
+def _said_in(told: Iterable[tuple[str, Said]]) -> Iterator[tuple[str, bytes]]:
+    """What agencies say in an hour, in its order."""
+    for agency_id, said in sorted(told, key=lambda pair: pair[1].at):
+        yield agency_id, said.value
 
 
 def _signs(month: Month, agency: WindowAgency | None) -> dict[str, Any]:

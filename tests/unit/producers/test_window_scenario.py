@@ -197,6 +197,16 @@ def test_a_month_alone_is_what_the_whole_scenario_holds_for_it_to_the_byte() -> 
     assert list(told()[start : start + len(alone)]) == alone
 
 
+def test_a_month_of_all_has_everybody_in_it_and_80_million_visits_scaled() -> None:
+    users, visits = set(), set()
+    for _, value in window.month_of_all(SCALE, SEED):
+        data = json.loads(value)["data"]
+        if data.get("channel") == "national_window" and not data.get("is_test"):
+            users.add(data["user_key"])
+            visits.add(data["visit_id"])
+    assert (len(users), len(visits)) == (3_500, 8_000)
+
+
 def test_the_bytes_of_one_seed_do_not_change_between_versions_unnoticed() -> None:
     digest = hashlib.sha256(b"\n".join(value for _, value in told())).hexdigest()
-    assert digest == "3d5bd3972fc4e88f50c44f74cd46668f4a476e0a7d15fd40fc608f6e6d977199"
+    assert digest == "d658ac5ccf5059fc76213cf6cb515a0582aa65e9cb350c0f6e14ffbbc183e52a"
