@@ -1,11 +1,12 @@
 """A report's real volume, whole: events through the broker, landed, judged, built and published by the commands.
 
-``python -m benchmarks.whole_run [--events 2000000] [--folder DIR]`` tells Qom's half-year as so many events (23 M of
-them: 6.8 million transactions of 3 million persons; the whole is 78 M) and prints a row for each step: seconds,
-processor seconds of the step's own process, its peak memory, and what is on disk after it. Everything but the telling
-is done by Mizan's commands, over SASL_SSL; events reach the broker through a listener for benchmarks, without a login.
-It ends with exit 1 where the published figure is not the one that the scenario was told with. DIR needs some 500 bytes
-an event; without it a folder for temporary files serves.
+``python -m benchmarks.whole_run [--scenario national-window-1402] [--events 2000000] [--folder DIR]`` tells a report as
+so many events and prints a row for each step: seconds, processor seconds of the step's own process, its peak memory,
+and what is on disk after it. Qom's half-year is 78 M events (23 M of them: 6.8 million transactions of 3 million
+persons); of the national window it is one month in which all 35 million persons make 80 million visits, 120 M events.
+Everything but the telling is done by Mizan's commands, over SASL_SSL; events reach the broker through a listener for
+benchmarks, without a login. It ends with exit 1 where a published figure is not the one that the report was told with.
+DIR needs some 500 bytes an event; without it a folder for temporary files serves.
 """
 
 from __future__ import annotations
@@ -18,16 +19,71 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.rows import keep
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
-SCENARIO, SEED = "qom-1399-h1", 1399
+SEED = 1399
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published number, as a query of one row, and how much of it the report was told with at full scale."""
+
+    name: str
+    query: str
+    told: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is told of a scenario: a stream of (agency, event) at a scale, its events at full scale, its figures."""
+
+    events: int
+    tell: Callable[[float], Iterator[tuple[str, bytes]]]
+    figures: Sequence[Figure]
+
+
+def _reports() -> Mapping[str, Report]:
+    """By the scenario's name."""
+    from producers.scenarios import national_window_1402 as window
+    from producers.scenarios import qom_1399_h1 as qom
+    from producers.streaming import told
+
+    nation = (
+        "FROM marts.{} WHERE calendar = 'jalali' AND month = '" + window.ALL_IN.label + "' "
+        "AND scope = 'national' AND channel = 'national_window'"
+    )
+    return {
+        qom.NAME: Report(
+            qom.EVENTS_AT_FULL_SCALE,
+            lambda scale: told(qom, qom.MONTHS, scale, SEED),
+            [
+                Figure(
+                    "transactions",
+                    "SELECT completed FROM marts.period_totals "
+                    "WHERE period = '1399-H1' AND scope_key = 'province:qom' AND channel = 'all'",
+                    qom.TRANSACTIONS,
+                )
+            ],
+        ),
+        window.NAME: Report(
+            window.EVENTS_OF_ALL,
+            lambda scale: window.month_of_all(scale, SEED),
+            [
+                Figure("visits", f"SELECT visits {nation.format('monthly_visits')}", window.MONTHLY_VISITS),
+                Figure("users", f"SELECT active_users {nation.format('monthly_users')}", window.USERS),
+            ],
+        ),
+    }
+
+
 # Each step as its user calls it; what comes first is done by this module, as ``--do``.
 COMMANDS = {
     "land": ("land", "--until-empty"),
@@ -42,57 +98,58 @@ KEPT = ("broker", "lake", "build", "published")
 def main() -> None:
     """Run the steps one after another, in one home."""
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--scenario", choices=["qom-1399-h1", "national-window-1402"], default="qom-1399-h1")
     arguments.add_argument("--events", type=int, default=2_000_000)
     arguments.add_argument("--folder", type=Path)
     arguments.add_argument("--do", choices=["produce", "figure"], help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.do:
-        {"produce": produce, "figure": figure}[asked.do](asked.events)
+        {"produce": produce, "figure": figure}[asked.do](_reports()[asked.scenario], asked.events)
         return
     from broker import local
     from contracts.settings import Settings
 
     with tempfile.TemporaryDirectory(prefix="mizan-whole-run-", dir=asked.folder) as folder:
         settings = Settings.load({"MIZAN_HOME": folder}, folder=Path(folder))
-        _begin(settings)
+        _begin(settings, asked.scenario)
+        ours = [sys.executable, "-m", "benchmarks.whole_run", "--scenario", asked.scenario]
+        ours += ["--events", str(asked.events), "--do"]
         try:
-            ours = [sys.executable, "-m", "benchmarks.whole_run", "--events", str(asked.events), "--do"]
-            keep("whole_run", [_step(settings, "produce", [*ours, "produce"])])
-            for name, command in COMMANDS.items():
-                keep("whole_run", [_step(settings, name, [sys.executable, "-m", "console.main", *command])])
-            found = _step(settings, "figure", [*ours, "figure"])
+            for name, command in (
+                ("produce", [*ours, "produce"]),
+                *((name, [sys.executable, "-m", "console.main", *command]) for name, command in COMMANDS.items()),
+                ("figure", [*ours, "figure"]),
+            ):
+                found = {"scenario": asked.scenario, **_step(settings, name, command)}
+                keep("whole_run", [found])
         finally:
             local.down(settings)
-    keep("whole_run", [found])
     if found["published"] != found["told"]:
-        sys.exit(f"published is {found['published']:,}, told were {found['told']:,}")
+        sys.exit(f"published is {found['published']}, told were {found['told']}")
 
 
-def scale_of(events: int) -> float:
-    """The part of the scenario that has about so many events."""
-    from producers.scenarios.registry import scenario
-
-    return min(1.0, events / scenario(SCENARIO).EVENTS_AT_FULL_SCALE)
+def scale_of(report: Report, events: int) -> float:
+    """The part of the report that has about so many events."""
+    return min(1.0, events / report.events)
 
 
-def produce(events: int) -> None:
-    """Tell the scenario to the broker, each agency's events into its topic; librdkafka, one process."""
+def produce(report: Report, events: int) -> None:
+    """Tell the report to the broker, each agency's events into its topic; librdkafka, one process."""
     from confluent_kafka import Producer
 
     from contracts.settings import Settings
     from contracts.topics import topic_of
-    from producers.scenarios.registry import scenario
-    from producers.streaming import told
 
-    chosen = scenario(SCENARIO)
     address = json.loads(Settings.load().broker_file.read_text())["plaintext_bootstrap"]
     limits = {"linger.ms": 200, "compression.type": "zstd", "queue.buffering.max.messages": 400_000}
     producer = Producer({"bootstrap.servers": address, **limits, "log_level": 0})
     count = 0
-    for agency, value in told(chosen, chosen.MONTHS, scale_of(events), SEED):
+    topics: dict[str, str] = {}
+    for agency, value in report.tell(scale_of(report, events)):
+        topic = topics.get(agency) or topics.setdefault(agency, topic_of(agency))
         while True:
             try:
-                producer.produce(topic_of(agency), value)
+                producer.produce(topic, value)
                 break
             except BufferError:
                 producer.poll(0.5)
@@ -104,21 +161,21 @@ def produce(events: int) -> None:
     print(json.dumps({"events": count}))
 
 
-def figure(events: int) -> None:
-    """The half-year's completed transactions: as published, and as the scenario was told."""
+def figure(report: Report, events: int) -> None:
+    """The report's figures by name: as published, and as it was told."""
     from contracts.settings import Settings
-    from producers.scenarios.qom_1399_h1 import TRANSACTIONS
     from warehouse.published import open_published
 
+    published: dict[str, Any] = {}
     with open_published(Settings.load()) as tables:
-        rows = tables.execute(
-            "SELECT completed FROM marts.period_totals "
-            "WHERE period = '1399-H1' AND scope_key = 'province:qom' AND channel = 'all'"
-        ).fetchall()
-    print(json.dumps({"published": rows[0][0] if rows else None, "told": round(TRANSACTIONS * scale_of(events))}))
+        for one in report.figures:
+            rows = tables.execute(one.query).fetchall()
+            published[one.name] = rows[0][0] if rows else None
+    told = {one.name: round(one.told * scale_of(report, events)) for one in report.figures}
+    print(json.dumps({"published": published, "told": told}))
 
 
-def _begin(settings: Settings) -> None:
+def _begin(settings: Settings, scenario_name: str) -> None:
     """A home with its broker up, the scenario's agencies onboarded and its catalogue loaded."""
     from broker import local
     from broker.administration import add_agencies
@@ -126,7 +183,7 @@ def _begin(settings: Settings) -> None:
     from pipeline.steps import initialise
     from producers.scenarios.registry import scenario
 
-    chosen = scenario(SCENARIO)
+    chosen = scenario(scenario_name)
     initialise(settings)
     local.up(settings, benchmark_plaintext=True)
     add_agencies(settings, list(chosen.SENDERS))
