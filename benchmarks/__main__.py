@@ -1,15 +1,17 @@
-"""`make bench`: run every benchmark once and write docs/benchmarks.md, each figure beside its baseline."""
+"""`make bench`: run every benchmark once and write docs/benchmarks.md, each figure beside its baseline, with its plots.
+
+``python -m benchmarks [NAME…]`` runs these alone; ``--page`` runs none and writes the page of the rows that are there.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import os
-import platform
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
+
+from benchmarks import plots
+from benchmarks.marks import TOLERANCE, dearer, unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "var" / "bench"
@@ -19,18 +21,18 @@ BENCHMARKS = (
     "poison",
     "month_build",
     "month_peers",
+    "growth",
     "many_topics",
     "many_landers",
     "gateway",
     "whole_run",
 )
 PEERS = ROOT / "benchmarks" / "peers"
-PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")
 
 
 def main() -> None:
     """Run the benchmarks named on the command line (default: all), one after another."""
-    chosen = sys.argv[1:] or list(BENCHMARKS)
+    chosen = [] if sys.argv[1:] == ["--page"] else sys.argv[1:] or list(BENCHMARKS)
     failed = []
     ROWS.mkdir(parents=True, exist_ok=True)
     for name in chosen:
@@ -41,8 +43,13 @@ def main() -> None:
     page = ROOT / "docs" / "benchmarks.md"
     page.write_text(_page(), encoding="utf-8")
     print(f"wrote {page.relative_to(ROOT)}")
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    for measurement in unmarked(chosen):
+        print(f"no mark guards {measurement}: python -m benchmarks.marks --set")
+    lines = [f"failed: {', '.join(failed)}"] if failed else []
+    if found := dearer(chosen):
+        lines += ["dearer than marked (benchmarks/marks.json):", *found]
+    if lines:
+        sys.exit("\n".join(lines))
 
 
 def _page() -> str:
@@ -52,10 +59,9 @@ def _page() -> str:
         "Written by `make bench`; nothing here is entered by hand. A speed is a ratio against the baseline of the",
         "same run; the unit of cost is CPU-seconds per million events. Machines are shared and noisy: read ratios.",
         "",
-        f"Machine: {os.cpu_count()} cores, {_memory_gib()} GiB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
+        "`make bench` ends with exit 1 where a CPU ratio of ours is above its mark (benchmarks/marks.json) by more",
+        f"than {TOLERANCE:.0%}.",
         f"Peers: {', '.join(_pinned_peers())}.",
-        f"Date: {dt.datetime.now(dt.UTC).date().isoformat()}.",
     ]
     for name in BENCHMARKS:
         file = ROWS / f"{name}.jsonl"
@@ -63,7 +69,9 @@ def _page() -> str:
             continue
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        lines += ["", f"## {name.replace('_', ' ')}", ""]
+        lines += ["", f"## {name.replace('_', ' ')}", "", _measured_on(file), ""]
+        drawn = plots.write(ROOT / "docs" / "plots", plots.of(name, rows))
+        lines += [line for plot in drawn for line in (plot, "")]
         lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
@@ -75,14 +83,21 @@ def _pinned_peers() -> list[str]:
     return [line.split()[0].replace("==", " ") for name, line in lines if line.startswith(f"{name}==")]
 
 
+def _measured_on(file: Path) -> str:
+    """Date, machine and versions of a benchmark's rows, as noted when they were measured."""
+    noted = file.with_suffix(".machine.json")
+    if not noted.exists():
+        return "Measured before machine and versions were noted beside the rows."
+    said = json.loads(noted.read_text(encoding="utf-8"))
+    return f"Measured on {said['date']}: {said['machine']}; {said['versions']}."
+
+
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(one)}" for name, one in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "–")
-
-
-def _memory_gib() -> int:
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.rows import keep
+
 AGENCIES, SERVICES, USERS_PER_EVENT = 54, 651, 0.2
 BATCH, A_MINUTE = 1_000_000, 10_000
 # Farvardin 1399 in UTC; every tenth event is of the months before, so that first-seen months differ.
 MONTH, STARTS, DAYS = "1399-01", "2020-03-19 20:30:00+00", 31
-ROWS = Path("var") / "bench" / "month_build.jsonl"
 MEASUREMENTS = ("lake", "count_distinct", "facts", "month", "months", "minute", "late_events", "month_again")
 
 
@@ -39,8 +40,6 @@ def main() -> None:
     if chosen.measure:
         print(json.dumps(measure(chosen.measure, chosen.events)))
         return
-    ROWS.parent.mkdir(parents=True, exist_ok=True)
-    ROWS.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="month-build-") as home:
         environment = os.environ | {"MIZAN_HOME": home}
         baseline = 0.0
@@ -60,9 +59,7 @@ def main() -> None:
             row = json.loads(done.stdout)
             baseline = baseline or row["cpu_seconds"]
             row["cpu_ratio_to_count_distinct"] = round(row["cpu_seconds"] / baseline, 2)
-            print(json.dumps(row), flush=True)
-            with ROWS.open("a") as rows:
-                rows.write(json.dumps(row) + "\n")
+            keep("month_build", [row])
 
 
 def fill_lake(home: str, events: int) -> None:
@@ -183,6 +180,7 @@ def measure(name: str, events: int) -> "dict[str, object]":
     return {
         "measurement": name,
         "events": batch or events,
+        "history": events,
         "seconds": round(time.perf_counter() - wall, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+PACKAGES = ("duckdb", "deltalake", "confluent-kafka", "kafka-python", "pyarrow")
 
 
 def measured(benchmark: str, *options: str, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -28,10 +33,21 @@ def measured(benchmark: str, *options: str, environment: Mapping[str, str]) -> d
 
 
 def keep(benchmark: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows as they come, and add them to the benchmark's file."""
+    """Print rows as they come, and add them to the benchmark's file; beside it, on what machine they were measured."""
     kept = Path("var") / "bench" / f"{benchmark}.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.with_suffix(".machine.json").write_text(json.dumps(machine()), encoding="utf-8")
     for row in rows:
         print(json.dumps(row), flush=True)
         with kept.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def machine() -> dict[str, str]:
+    """The date, the machine's shape and the versions that a measurement of now belongs to."""
+    memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.machine()}",
+        "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
