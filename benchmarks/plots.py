@@ -35,25 +35,22 @@ def write(folder: Path, plots: Sequence[Plot]) -> list[str]:
 def _growth(rows: Sequence[Row]) -> list[Plot]:
     """Cost and memory of every step against the history's size."""
     batches = [row for row in rows if row["step"] != "rebuild"]
+    rebuilds = [row for row in rows if row["step"] == "rebuild"]
     return [
-        _against_history("growth", "CPU of a small batch", "CPU microseconds per new event", batches),
-        _against_history("growth-rebuild", "A build from nothing", "CPU microseconds per event", rows, {"rebuild"}),
-        _against_history("growth-memory", "Peak memory", "megabytes", rows, column="peak_rss_mb"),
+        _against_history(name, title, unit, chosen, column)
+        for name, title, unit, chosen, column in (
+            ("growth", "CPU of a small batch", "CPU microseconds per new event", batches, "cpu_us_per_event"),
+            ("growth-rebuild", "A build from nothing", "CPU microseconds per event", rebuilds, "cpu_us_per_event"),
+            ("growth-memory", "Peak memory", "megabytes", rows, "peak_rss_mb"),
+        )
+        if chosen
     ]
 
 
-def _against_history(
-    name: str,
-    title: str,
-    unit: str,
-    rows: Sequence[Row],
-    steps: set[str] | None = None,
-    column: str = "cpu_us_per_event",
-) -> Plot:
+def _against_history(name: str, title: str, unit: str, rows: Sequence[Row], column: str) -> Plot:
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        if steps is None or row["step"] in steps:
-            series.setdefault(row["step"], []).append((row["history"], row[column]))
+        series.setdefault(row["step"], []).append((row["history"], row[column]))
     series = {step: sorted(points) for step, points in series.items()}
     said = "; ".join(
         f"{step} {points[0][1]:,.0f} at {svg.short(points[0][0])}, {points[-1][1]:,.0f} at {svg.short(points[-1][0])}"
