@@ -11,6 +11,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Callable
+from operator import mul
 
 _DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
 _LETTERS = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ە": "ه"})
@@ -23,6 +24,7 @@ MOBILE_PATTERN = r"(\+98|0098|0)9[0-9]{9}"
 # One way to match alone: the domain's first dot that is not its first character. Two ways take quadratic time to fail.
 EMAIL_PATTERN = r"[^@\s]+@[^@\s][^@\s.]*\.[^@\s]+"
 _NATIONAL_ID = re.compile(NATIONAL_ID_PATTERN)
+_WRITTEN_PLAINLY = re.compile(r"(?:nid:)?([0-9]{10})")  # as most national ids are
 _MOBILE = re.compile(MOBILE_PATTERN)
 _EMAIL = re.compile(EMAIL_PATTERN)
 # What a national id or a mobile number can begin with.
@@ -33,6 +35,11 @@ SUSPECT = _FIRST | {chr(code) for code in range(0x3001) if chr(code).isspace()}
 _LENGTHS = range(SHORTEST, 15)  # of a national id or a mobile number, dashes and prefix included
 # Far above any field of the contract. Composing orders runs of combining marks, which takes quadratic time.
 LONGEST_COMPOSED = 4_096
+
+
+# Of the first nine digits of a national id; and what the code of the digit 0 adds up to.
+_WEIGHTS = range(10, 1, -1)
+_WEIGHT_OF_ZEROS = ord("0") * sum(_WEIGHTS)
 
 
 class NotAPerson(ValueError):
@@ -59,9 +66,9 @@ def normalise(text: str) -> str:
 
 def is_national_id(digits: str) -> bool:
     """True for ten digits with the right check digit; ten equal digits are never issued."""
-    if len(digits) != 10 or not (digits.isascii() and digits.isdigit()) or len(set(digits)) == 1:
+    if len(digits) != 10 or not (digits.isascii() and digits.isdigit()) or digits == digits[0] * 10:
         return False
-    remainder = sum(int(digit) * (10 - place) for place, digit in enumerate(digits[:9])) % 11
+    remainder: int = (sum(map(mul, digits.encode(), _WEIGHTS)) - _WEIGHT_OF_ZEROS) % 11
     return int(digits[9]) == (remainder if remainder < 2 else 11 - remainder)
 
 
@@ -82,6 +89,8 @@ def canonical_id(text: str) -> str:
     check digit) needs its prefix. Spaces, dashes and Persian or Arabic digits are one spelling. Eight or nine bare
     digits are a national id that lost its leading zeros. Raises NotAPerson.
     """
+    if (plain := _WRITTEN_PLAINLY.fullmatch(text)) and is_national_id(plain[1]):
+        return f"nid:{plain[1]}"
     kind, _, rest = text.strip().rpartition(":")
     digits = _SEPARATORS.sub("", ascii_digits(rest))
     if not digits.isascii() or not digits.isdigit():
@@ -107,6 +116,12 @@ def canonical_id(text: str) -> str:
 def user_key(transport_key: bytes, canonical: str) -> str:
     """HMAC-SHA256 of a canonical id under the domain's transport key: 64 lower-case hex digits."""
     return hmac.new(transport_key, canonical.encode("ascii"), hashlib.sha256).hexdigest()
+
+
+def user_key_maker(transport_key: bytes) -> Callable[[str], str]:
+    """``user_key`` under one key, for many canonical ids."""
+    digest = keyed_digest(transport_key)
+    return lambda canonical: digest(canonical.encode("ascii")).hex()
 
 
 def pid(platform_key: bytes, key: str) -> bytes:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from contracts.errors import TryAgain, UsageError
 from contracts.event import Record, Rejection, parse
 from contracts.event_contract import event_contract
-from contracts.identity import NotAPerson, canonical_id, user_key
+from contracts.identity import NotAPerson, canonical_id, user_key_maker
 from contracts.keys import read_key
 from contracts.settings import KafkaLogin, agency_id
 from producers import envelope
@@ -36,6 +36,7 @@ from producers.fields import (
 )
 from producers.identifiers import new_event_id
 from producers.login import AgencyLogin, read_bundle
+from producers.plain_events import PlainEvents
 from producers.refusal import Refusal
 from producers.spool import Spool
 
@@ -93,6 +94,8 @@ class Agency:
     def _begin(self, login: AgencyLogin, spool: Path | str | None, durable: bool) -> None:
         self._login = login
         self._source = envelope.source_of(login.agency_id, login.system)
+        self._plain = PlainEvents(login.agency_id, self._source)
+        self._key = None if login.transport_key is None else user_key_maker(login.transport_key)
         self._publisher: Publisher | None = None
         self._unflushed = 0
         self._spool = None if spool is None else Spool(Path(spool), durable=durable)
@@ -229,7 +232,16 @@ class Agency:
                 data.setdefault("user_key_id", self._login.user_key_id)
         now = dt.datetime.now(dt.UTC)
         identifier = event_id if event_id is not None else new_event_id()
-        event = envelope.build(identifier, self._source, envelope.full_type(name), time or now, data)
+        event_type = envelope.full_type(name)
+        plain = self._plain.written(identifier, event_type, time or now, now, data)
+        self._accept(plain or self._judged(identifier, event_type, time or now, now, data))
+        return identifier
+
+    def _judged(
+        self, identifier: str, event_type: str, time: dt.datetime, now: dt.datetime, data: Mapping[str, Any]
+    ) -> bytes:
+        """The event's bytes, which the contract's parser accepts. Raises Refusal where it does not."""
+        event = envelope.build(identifier, self._source, event_type, time, data)
         try:
             value = envelope.encode(event)
         except (TypeError, ValueError, RecursionError):
@@ -237,17 +249,16 @@ class Agency:
         verdict = parse(Record(value, self.agency_id), now)
         if isinstance(verdict, Rejection):
             raise Refusal.of(verdict)
-        self._accept(value)
-        return identifier
+        return value
 
     def _key_of(self, person: str) -> str:
-        if self._login.transport_key is None:
+        if self._key is None:
             raise UsageError("a person can be keyed only with the transport key", hint="give transport_key_file")
         try:
             canonical = canonical_id(person)
         except NotAPerson as error:
             raise Refusal.of_person(str(error)) from None
-        return user_key(self._login.transport_key, canonical)
+        return self._key(canonical)
 
     def _accept(self, value: bytes) -> None:
         if self._spool is None:
@@ -285,5 +296,5 @@ class Agency:
 
 def _refuse_canonical_ids(data: Mapping[str, Any]) -> None:
     for name, value in data.items():
-        if isinstance(value, str) and _CANONICAL.fullmatch(value):
+        if isinstance(value, str) and ":" in value and _CANONICAL.fullmatch(value):
             raise Refusal.of(Rejection("pii_leak", "privacy", name))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import struct
 import threading
 import time
+from collections.abc import Iterator
 from random import Random
 
 _LOCK = threading.Lock()
 _last_moment = 0
 _counter = 0
+# Random numbers of 64 bits still to be used: one question to the system serves 512 ids.
+_DRAWN_BYTES = 4_096
+_drawn: Iterator[tuple[int]] = iter(())
 
 
 def new_event_id() -> str:
@@ -18,7 +24,7 @@ def new_event_id() -> str:
     The 12 bits of ``rand_a`` count within a millisecond (RFC 9562, method 1); they start below 2048, and an
     overflow borrows the next millisecond.
     """
-    global _last_moment, _counter
+    global _last_moment, _counter, _drawn
     with _LOCK:
         now = time.time_ns() // 1_000_000
         if now > _last_moment:
@@ -28,7 +34,20 @@ def new_event_id() -> str:
         else:
             _last_moment, _counter = _last_moment + 1, secrets.randbits(11)
         moment, counter = _last_moment, _counter
-    return _shaped(moment, counter, secrets.randbits(62))
+        random = next(_drawn, None)
+        if random is None:
+            _drawn = struct.iter_unpack(">Q", os.urandom(_DRAWN_BYTES))
+            random = next(_drawn)
+    return _shaped(moment, counter, random[0] >> 2)
+
+
+def _draw_anew() -> None:
+    """In a child process: what was drawn before the fork is the parent's, and its lock may be held for ever."""
+    global _drawn, _LOCK
+    _drawn, _LOCK = iter(()), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_draw_anew)
 
 
 def seeded_event_id(epoch_ms: int, random: Random) -> str:
