@@ -55,10 +55,10 @@ class Number(int):
 
 FIELDS = sorted({name for kind in event_contract().types.values() for name in kind.fields})
 WORDS = sorted({word for name in ("channel", "outcome", "audience", "assisted_by") for word in spellings(name)})
-HOSTILE = st.sampled_from(
+HOSTILE: st.SearchStrategy[Any] = st.sampled_from(
     ["", " ", "a b", ' "', "\\", "\x00", "\x1f", "\u2028", "\ud800", 'x","is_test":true,"y":"', "0013542419",
-     "001-354241-9", "nid:0013542419", "00989121234567", "a@b.ir", "۱۲۳۴", "۰۰۱۳۵۴۲۴۱۹", "ك", "portal ", "Portal", "PORTAL",
-     "0" * 64, "a" * 64, "A" * 64, "v" * 128, "v" * 129, "12345", "1234567890", "9121234567-1", "t:1", "-", ".", None,
+     "001-354241-9", "nid:0013542419", "00989121234567", "a@b.ir", "۱۲۳۴", "۰۰۱۳۵۴۲۴۱۹", "ك", "portal ", "Portal",
+     "PORTAL", "0" * 64, "a" * 64, "v" * 128, "v" * 129, "12345", "1234567890", "9121234567-1", "t:1", "-", ".", None,
      True, False, 0, 1, -1, 2**63 - 1, 2**63, 1.0, float("nan"), Text("portal"), Text("t-1"), Number(3), b"x", [], {}]
 )  # fmt: skip
 VALUES = st.one_of(
