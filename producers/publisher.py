@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import time
+from collections import deque
 from types import TracebackType
 from typing import Any
 
@@ -24,10 +25,14 @@ from kafka.partitioner import StickyPartitioner
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import KafkaLogin
 from contracts.topics import topic_of
+from producers.batches import Batch, Batches
 from producers.login_answer import addresses, connected, is_refused
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
+BATCH_BYTES = 128 * 1024
+# Some eight megabytes before they are compressed: enough to keep the broker busy.
+MOST_WAITING = 64
 # A first try this short tells a wrong password early; a broker under load gets the rest of ANSWER_SECONDS.
 _FIRST_TRY_SECONDS = 3.0
 # A broker that restarts is waited for this long; one that listens but is slow gets ANSWER_SECONDS.
@@ -60,7 +65,7 @@ class Publisher:
             enable_idempotence=True,
             compression_type="zstd" if has_zstd() else "gzip",
             linger_ms=linger_ms,
-            batch_size=128 * 1024,
+            batch_size=BATCH_BYTES,
             partitioner=StickyPartitioner(),
             delivery_timeout_ms=int(delivery_seconds * 1000),
             request_timeout_ms=int(min(30.0, delivery_seconds / 2) * 1000),
@@ -69,16 +74,32 @@ class Publisher:
             reconnect_backoff_max_ms=2_000,
             metrics_enabled=False,
         )
-        self._sent: list[Any] = []
+        self._batches = Batches(self._producer, self.topic, BATCH_BYTES)
+        self._sent: deque[Batch] = deque()
+        self._acknowledged = 0
 
     def send(self, value: bytes) -> None:
-        """Hand over one event; it travels in the background until ``flush``. Blocks while the buffers are full."""
+        """Hand over one event; it travels in the background until ``flush``. Blocks while MOST_WAITING batches do."""
         try:
-            self._sent.append(self._producer.send(self.topic, value=value))
+            begun = self._batches.send(value)
+            if begun is not None:
+                self._make_room()
+                self._sent.append(begun)
         except KafkaError as error:
             # Nobody will flush these any more: the caller sends them again.
-            self._sent.clear()
+            self._forget()
             raise self._explained(error) from error
+
+    def _make_room(self) -> None:
+        """Forget what arrived, and wait where too much has not: an endless row of events takes no endless memory."""
+        while self._sent and (self._sent[0].arrived or len(self._sent) >= MOST_WAITING):
+            for future, _ in self._sent[0].parts():
+                future.get(timeout=DELIVERY_SECONDS)  # raises where it failed
+            self._acknowledged += self._sent.popleft().count
+
+    def _forget(self) -> None:
+        self._sent.clear()
+        self._acknowledged = 0
 
     def flush(self) -> int:
         """Wait for everything handed over and return how many events were acknowledged without a hole.
@@ -86,17 +107,19 @@ class Publisher:
         Events after the first failure may have arrived too; they are to be sent again. Raises nothing for
         a failure if at least one event got through: the next flush, or the next send, will.
         """
-        sent, self._sent = self._sent, []
+        sent, acknowledged = list(self._sent), self._acknowledged
+        self._forget()
         try:
             self._producer.flush(timeout=DELIVERY_SECONDS)
         except KafkaError as error:
             raise self._explained(error) from error
-        for count, future in enumerate(sent):
+        for future, count in (part for batch in sent for part in batch.parts()):
             if not future.succeeded():
-                if count:
-                    return count
+                if acknowledged:
+                    return acknowledged
                 raise self._explained(future.exception or KafkaTimeoutError("no acknowledgement in time"))
-        return len(sent)
+            acknowledged += count
+        return acknowledged
 
     def arrival(self, value: bytes) -> float:
         """Send one event and wait; when the broker wrote it down, in seconds since 1970 of its clock. As ``flush``."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from topic_content import values_on_topic
 
 from broker.bundle import keep_bundles
@@ -26,6 +27,7 @@ from contracts.errors import TryAgain, UsageError
 from contracts.identity import user_key
 from contracts.keys import read_key, write_secret
 from contracts.settings import TOPIC_PREFIX, Settings
+from contracts.topics import topic_of
 from producers import Agency
 from producers.login import read_bundle
 from producers.publisher import Publisher
@@ -245,3 +247,25 @@ def test_a_scenario_reaches_the_broker_whole_each_agency_by_its_own_login(broker
     tax = [json.loads(value) for agency, value in scenario.events(month, 0.00002, 3) if agency == "qom-tax"]
     ids = {event["id"] for event in arrived(broker, "qom-tax")}
     assert {event["id"] for event in tax} <= ids
+
+
+def test_a_topic_that_takes_small_batches_alone_gets_every_event_once(
+    broker: Settings, agency: tuple[str, Path]
+) -> None:
+    """The client halves what is too big for the topic; what waits for it is told to try again, and it arrives."""
+    name, bundle = agency
+    noise = random.Random(11)
+    values = [b'{"n":%d,"noise":"%s"}' % (number, noise.randbytes(120).hex().encode()) for number in range(600)]
+    admin = KafkaAdminClient(**broker.kafka_admin().for_kafka_python())
+    small = ConfigResource(ConfigResourceType.TOPIC, topic_of(name), configs={"max.message.bytes": "20000"})
+    admin.alter_configs([small])
+    admin.close()
+    with Publisher(name, read_bundle(bundle).kafka, linger_ms=500) as publisher:
+        for value in values:
+            publisher.send(value)
+        with contextlib.suppress(TryAgain):
+            publisher.flush()
+        deadline = time.monotonic() + 60
+        while len(values_on_topic(broker, name)) < len(values) and time.monotonic() < deadline:
+            time.sleep(0.3)
+    assert sorted(values_on_topic(broker, name)) == sorted(values)
