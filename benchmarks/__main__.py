@@ -25,6 +25,8 @@ BENCHMARKS = (
     "many_topics",
     "many_landers",
     "gateway",
+    "producer",
+    "freshness",
     "whole_run",
 )
 PEERS = ROOT / "benchmarks" / "peers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from pathlib import Path
 from typing import Any, Required, get_origin, get_type_hints
 
@@ -214,3 +215,39 @@ def test_the_typed_fields_are_the_contracts(typed: Any, name: str) -> None:
     hints = get_type_hints(typed, include_extras=True)
     required = {name for name, hint in hints.items() if typed.__total__ or get_origin(hint) is Required}
     assert required == set(kind.required)
+
+
+def test_events_said_together_are_on_disk_with_one_fsync_when_the_block_ends(
+    agency: Agency, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def counting(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(next((tmp_path / "spool").glob("*.ndjson")).read_bytes().count(b"\n"))
+
+    completed(agency)  # the segment is there
+    monkeypatch.setattr(os, "fsync", counting)
+    with agency.together():
+        for _ in range(7):
+            completed(agency)
+        assert not synced
+    assert synced == [8]
+    completed(agency)
+    assert synced == [8, 9]
+
+
+def test_what_ends_the_block_takes_no_event_back(agency: Agency) -> None:
+    said = []
+
+    def say_together() -> None:
+        with agency.together():
+            said.append(completed(agency))
+            completed(agency, channel="fax")
+
+    with pytest.raises(Refusal):
+        say_together()
+    assert [event["id"] for event in spooled(agency)] == said
+    completed(agency)
+    assert len(spooled(agency)) == 2
