@@ -173,7 +173,6 @@ def _probed(settings: Settings, watch: Watch, process: psutil.Process, probes: i
 def _begin(settings: Settings) -> None:
     """A home with its broker up, the agencies onboarded and the catalogue loaded."""
     from broker import local
-    from broker.administration import add_agencies
     from broker.bundle import keep_bundles
     from catalogue.load import load_tables
     from pipeline.steps import initialise
@@ -181,7 +180,6 @@ def _begin(settings: Settings) -> None:
 
     initialise(settings)
     local.up(settings)
-    add_agencies(settings, _agencies())
     keep_bundles(settings, _agencies())
     load_tables(settings, "freshness", scenario(SCENARIO).catalogue())
 
@@ -224,8 +222,8 @@ def _telling(settings: Settings) -> Iterator[dict[str, Any]]:
             yield told
         finally:
             process.terminate()
-            assert process.stdout is not None
-            told.update(json.loads(process.stdout.read()))
+        assert process.stdout is not None
+        told.update(json.loads(process.stdout.read()))
 
 
 def tell() -> None:
