@@ -25,14 +25,12 @@ from kafka.partitioner import StickyPartitioner
 from contracts.errors import MizanError, TryAgain, UsageError
 from contracts.settings import KafkaLogin
 from contracts.topics import topic_of
-from producers.batches import Batch, Batches
 from producers.login_answer import addresses, connected, is_refused
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
-BATCH_BYTES = 128 * 1024
-# Some eight megabytes before they are compressed: enough to keep the broker busy.
-MOST_WAITING = 64
+# Events handed over and not acknowledged: enough to keep the broker busy.
+MOST_WAITING = 50_000
 # A first try this short tells a wrong password early; a broker under load gets the rest of ANSWER_SECONDS.
 _FIRST_TRY_SECONDS = 3.0
 # A broker that restarts is waited for this long; one that listens but is slow gets ANSWER_SECONDS.
@@ -65,7 +63,7 @@ class Publisher:
             enable_idempotence=True,
             compression_type="zstd" if has_zstd() else "gzip",
             linger_ms=linger_ms,
-            batch_size=BATCH_BYTES,
+            batch_size=128 * 1024,
             partitioner=StickyPartitioner(),
             delivery_timeout_ms=int(delivery_seconds * 1000),
             request_timeout_ms=int(min(30.0, delivery_seconds / 2) * 1000),
@@ -74,28 +72,25 @@ class Publisher:
             reconnect_backoff_max_ms=2_000,
             metrics_enabled=False,
         )
-        self._batches = Batches(self._producer, self.topic, BATCH_BYTES)
-        self._sent: deque[Batch] = deque()
+        self._sent: deque[Any] = deque()
         self._acknowledged = 0
 
     def send(self, value: bytes) -> None:
-        """Hand over one event; it travels in the background until ``flush``. Blocks while MOST_WAITING batches do."""
+        """Hand over one event; it travels in the background until ``flush``. Blocks while MOST_WAITING others do."""
         try:
-            begun = self._batches.send(value)
-            if begun is not None:
-                self._make_room()
-                self._sent.append(begun)
+            self._make_room()
+            self._sent.append(self._producer.send(self.topic, value=value))
         except KafkaError as error:
             # Nobody will flush these any more: the caller sends them again.
             self._forget()
             raise self._explained(error) from error
 
     def _make_room(self) -> None:
-        """Forget what arrived, and wait where too much has not: an endless row of events takes no endless memory."""
-        while self._sent and (self._sent[0].arrived or len(self._sent) >= MOST_WAITING):
-            for future, _ in self._sent[0].parts():
-                future.get(timeout=DELIVERY_SECONDS)  # raises where it failed
-            self._acknowledged += self._sent.popleft().count
+        """Forget what arrived, and wait where too much has not: the client itself holds whatever it is given."""
+        while self._sent and (self._sent[0].succeeded() or len(self._sent) >= MOST_WAITING):
+            self._sent[0].get(timeout=DELIVERY_SECONDS)  # raises where it failed
+            self._sent.popleft()
+            self._acknowledged += 1
 
     def _forget(self) -> None:
         self._sent.clear()
@@ -113,12 +108,12 @@ class Publisher:
             self._producer.flush(timeout=DELIVERY_SECONDS)
         except KafkaError as error:
             raise self._explained(error) from error
-        for future, count in (part for batch in sent for part in batch.parts()):
+        for future in sent:
             if not future.succeeded():
                 if acknowledged:
                     return acknowledged
                 raise self._explained(future.exception or KafkaTimeoutError("no acknowledgement in time"))
-            acknowledged += count
+            acknowledged += 1
         return acknowledged
 
     def arrival(self, value: bytes) -> float:
