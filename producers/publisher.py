@@ -29,6 +29,7 @@ from producers.login_answer import addresses, connected, is_refused
 
 ANSWER_SECONDS = 15.0
 DELIVERY_SECONDS = 120.0
+BATCH_BYTES = 128 * 1024
 # Events handed over and not acknowledged: enough to keep the broker busy.
 MOST_WAITING = 50_000
 # A first try this short tells a wrong password early; a broker under load gets the rest of ANSWER_SECONDS.
@@ -63,7 +64,7 @@ class Publisher:
             enable_idempotence=True,
             compression_type="zstd" if has_zstd() else "gzip",
             linger_ms=linger_ms,
-            batch_size=128 * 1024,
+            batch_size=BATCH_BYTES,
             partitioner=StickyPartitioner(),
             delivery_timeout_ms=int(delivery_seconds * 1000),
             request_timeout_ms=int(min(30.0, delivery_seconds / 2) * 1000),
