@@ -21,7 +21,7 @@ help: ## what there is to run
 demo: setup ## the main job: events in, the monthly table out, through the real broker and scheduler
 	@$(BIN)/mizan demo --scenario $(SCENARIO)
 
-test: setup browser postgres ## the whole test suite
+test: setup browser postgres object-store ## the whole test suite
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 browser: # headless Chromium for the tests of the report: on Debian as root it is installed, elsewhere they say they were skipped
@@ -40,6 +40,11 @@ postgres: # PostgreSQL for the tests of copies: on Debian as root it is installe
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
 		echo 'PostgreSQL is not here and cannot be had: the tests of copies to it will be skipped' >&2
+
+.PHONY: object-store
+object-store: setup # an S3-compatible store for the tests of a lake in one: where its packages cannot be had, they say they were skipped
+	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/object-store -r tests/object_store/requirements.txt || \
+		echo 'moto is not to be had here: the tests of a lake in an object store will be skipped' >&2
 
 screenshots: setup browser ## pictures of the report in docs/screenshots, of a small simulated home (HOME_OF_ALL=folder: of one that is there)
 	@PYTHONPATH=tests $(BIN)/python -m browser $(HOME_OF_ALL)

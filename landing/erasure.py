@@ -181,7 +181,7 @@ def _months_without(
 
 
 def _view(connection: Connection, log: FileLog, path: str) -> None:
-    view_files(connection, "one_file", [str(log.folder / path)], dict(lake_tables()[log.snapshot.name]))
+    view_files(connection, "one_file", [log.snapshot.folder.address(path)], dict(lake_tables()[log.snapshot.name]))
 
 
 def _without(connection: Connection, log: FileLog, path: str) -> DataFile | None:

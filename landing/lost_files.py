@@ -17,7 +17,7 @@ from warehouse.connection import memory_connection, view_files
 from warehouse.erasures import erased_rows
 from warehouse.lake import Snapshot
 from warehouse.lake_damage import damage
-from warehouse.landing_log import DataFile, LandedCommit, commit, live_files, local_folder, write_file
+from warehouse.landing_log import DataFile, LandedCommit, commit, live_files, write_file
 from warehouse.rewriting import rewritten_at
 
 KIND = "refetch"
@@ -33,7 +33,6 @@ class FileLog:
     def __init__(self, snapshot: Snapshot, landings: Sequence[LandedCommit], looked_at: dict[str, bool]) -> None:
         self._looked_at = looked_at  # each file is read once, however many are lost
         self.snapshot = snapshot
-        self.folder = local_folder(snapshot)
         self.live = live_files(snapshot)
         self.landings = landings
         self.writers = {str(file["path"]): one for one in landings for file in one.files}
@@ -46,12 +45,14 @@ class FileLog:
 
     def whole(self) -> list[str]:
         """Absolute paths of the live files that can be read."""
-        return [str(self.folder / path) for path in self.live if path not in self.noted or self.is_whole(path)]
+        return [
+            self.snapshot.folder.address(path) for path in self.live if path not in self.noted or self.is_whole(path)
+        ]
 
     def is_whole(self, path: str) -> bool:
         """True where the file is there as it was committed."""
         if path not in self._looked_at:
-            self._looked_at[path] = not damage(self.folder / path, self.noted[path])
+            self._looked_at[path] = not damage(self.snapshot.folder, self.noted[path])
         return self._looked_at[path]
 
     def origins(self, path: str) -> list[LandedCommit]:
@@ -82,7 +83,7 @@ class FileLog:
             if self.live.get(file["path"]) is None and self.is_whole(file["path"]):
                 columns = dict(self.snapshot.columns)
                 with memory_connection(settings) as connection:
-                    view_files(connection, "copy", [str(self.folder / file["path"])], columns)
+                    view_files(connection, "copy", [self.snapshot.folder.address(file["path"])], columns)
                     listed = ", ".join(f'"{column}"' for column in columns)
                     query = f"SELECT {listed} FROM copy"  # noqa: S608 our own names
                     return write_file(connection, query, self.snapshot, name_again(origin), ranged)

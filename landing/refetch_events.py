@@ -73,7 +73,9 @@ class EventsMaker:
                 raise NotTheSame(f"{stop.reason}: {stop.message}")
         failpoint("refetch.read")
         decoder.decode()
-        _take_out_repeats(connection, [*self._log.whole(), *(str(self._log.folder / file.path) for file in made)])
+        _take_out_repeats(
+            connection, [*self._log.whole(), *(self._log.snapshot.folder.address(file.path) for file in made)]
+        )
         _compare(connection, topics, origin, self._log.erased)
         name_topics(connection, topics)
         version = str(origin.said["validator_version"]).partition("+")[0]

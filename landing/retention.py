@@ -104,7 +104,7 @@ def _without_pids(
 ) -> tuple[str, DataFile, int] | None:
     """One file without the pids, in a file beside it, and how many went; None where none has to go."""
     columns = dict(lake_tables()["events"])
-    view_files(connection, "one_file", [str(log.folder / path)], columns)
+    view_files(connection, "one_file", [log.snapshot.folder.address(path)], columns)
     old = f"pid IS NOT NULL AND occurred_at < TIMESTAMPTZ '{before.isoformat()}'"
     places = 'topic, partition, "offset"'
     ((gone,),) = connection.sql(
@@ -126,7 +126,7 @@ def _without_pids(
     ordered = ", ".join(f'"{column}"' for column in columns)
     new = f"{path.removesuffix('.parquet')}-nobody-{secrets.token_hex(4)}.parquet"
     file = write_file(connection, f"SELECT {ordered} FROM without_pids", log.snapshot, new, RANGED)  # noqa: S608
-    view_files(connection, "new_file", [str(log.folder / new)], columns)
+    view_files(connection, "new_file", [log.snapshot.folder.address(new)], columns)
     counts = "SELECT count(*), count(pid) FROM"
     ((rows, pids), (rows_now, pids_now)) = (
         connection.sql(f"{counts} {name}").fetchall()[0] for name in ("one_file", "new_file")

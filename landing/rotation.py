@@ -144,7 +144,7 @@ def _rekeyed(log: FileLog, path: str, before: PlatformKey, after: PlatformKey) -
     columns = dict(lake_tables()[snapshot.name])
     with unspilling_connection() as connection:
         connection.execute("SET preserve_insertion_order = true")  # a merged file lies in the order of its queries
-        view_files(connection, "old_rows", [str(log.folder / path)], columns)
+        view_files(connection, "old_rows", [log.snapshot.folder.address(path)], columns)
         given = {column: f'"{column}"' for column in keyed}
         for number, link in enumerate(after.links[len(before.links) :]):
             for column, purpose in keyed.items():
@@ -156,7 +156,7 @@ def _rekeyed(log: FileLog, path: str, before: PlatformKey, after: PlatformKey) -
         file = write_file(connection, f"SELECT {listed} FROM old_rows", snapshot, new, _RANGED[snapshot.name])  # noqa: S608 our own names
         if file is None:
             raise MizanError(f"{snapshot.name}/{path} has no rows; nothing was changed")
-        view_files(connection, "new_rows", [str(log.folder / new)], columns)
+        view_files(connection, "new_rows", [log.snapshot.folder.address(new)], columns)
         for column in keyed:
             same = f'SELECT count(*), count("{column}"), count(DISTINCT "{column}") FROM'
             ((old,), (now,)) = (connection.sql(f"{same} {rows}").fetchall() for rows in ("old_rows", "new_rows"))

@@ -29,7 +29,6 @@ from warehouse.landing_log import (
     commits,
     damaged_entries,
     live_files,
-    local_folder,
     next_offsets,
     open_table,
 )
@@ -197,7 +196,7 @@ def _accepted(proof: Proof, landings: list[LandedCommit]) -> int:
 
 def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit]) -> bool:
     """Every file the log lists is there as it was written, or was replaced by others that keep its rows."""
-    folder, live, before = local_folder(snapshot), live_files(snapshot), len(proof.problems)
+    live, before = live_files(snapshot), len(proof.problems)
     noted: dict[str, tuple[Mapping[str, Any], LandedCommit]] = {}
     replaced: set[str] = set()
     for commit in landings:
@@ -216,7 +215,7 @@ def _check_files(proof: Proof, snapshot: Snapshot, landings: list[LandedCommit])
         elif path not in live:
             proof.add("LAKE_FILE_MISSING", where, f"the table does not list it any more; {_offsets(commit)}")
         else:
-            trouble = damage(folder / path, file)
+            trouble = damage(snapshot.folder, file)
             if trouble:
                 in_kafka = snapshot.name in ("events", "quarantine")
                 way = "try --refetch" if in_kafka else "these rows are not in Kafka: put a copy back"

@@ -69,8 +69,10 @@ def initialise(settings: Settings) -> list[Path]:
     from warehouse.guarded_keys import make_keys
     from warehouse.lake import Lake
     from warehouse.signing import create_signing_key
+    from warehouse.store_fence import check_fence
 
     settings.home.mkdir(parents=True, exist_ok=True)
+    check_fence(settings)
     made = [*make_keys(settings), *create_signing_key(settings)]
     Lake(settings).create()
     create(settings)

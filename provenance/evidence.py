@@ -17,7 +17,7 @@ from contracts.reporting_time import day_start, month_of
 from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.lake import Lake
-from warehouse.landing_log import commits
+from warehouse.landing_log import commits, live_files
 from warehouse.person_months import view_kept
 
 Row = dict[str, Any]
@@ -60,7 +60,8 @@ class LakeThen:
         events = self.lake.open("events", version=versions.get("events"))
         self.version = events.version
         columns = dict(lake_tables()["events"])
-        if all(Path(file).exists() for file in events.files):
+        live = live_files(events)
+        if events.folder.sizes(live).keys() == live.keys():
             view_files(self.connection, "all_events", events.files, columns, with_names=True)
             self.files = events.files
             view_kept(self.connection, self.lake, events)

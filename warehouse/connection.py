@@ -15,6 +15,7 @@ import duckdb
 
 from contracts.errors import TryAgain
 from contracts.settings import Settings
+from warehouse.object_store import is_stored
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -148,6 +149,10 @@ def view_files(
     """
     if with_names and not files:
         columns = {**columns, "filename": "VARCHAR"}
+    if any(map(is_stored, files)):
+        from warehouse.stored_objects import let_read
+
+        let_read(connection)
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         named_too = ", filename = true" if with_names else ""

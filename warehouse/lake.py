@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +21,8 @@ from contracts.errors import Halted, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from warehouse.checked_rows import write_rows
+from warehouse.object_store import asked, is_stored, storage_options
+from warehouse.table_folder import TableFolder, folder_at
 
 _ARROW = {
     "VARCHAR": pa.string(),
@@ -62,6 +63,7 @@ class Snapshot:
     name: str
     handle: DeltaTable
     columns: Mapping[str, str]
+    folder: TableFolder
 
     @cached_property
     def version(self) -> int:
@@ -83,21 +85,18 @@ class Snapshot:
         """The whole table. For small tables only: catalogue, verdicts, outcomes. Halted where a file is damaged."""
         schema = arrow_schema(self.columns)
         try:
-            if any("://" in path for path in self.files):
-                return self.handle.to_pyarrow_table().cast(schema)
             # Not through the library's own file system: its threads call Python back, and one that does so while the
             # interpreter ends takes the process down (exit 134, "terminate called without an active exception").
-            parts = [_read(path) for path in self.files]
+            parts = [self._read(path) for path in self.handle.get_add_actions(flatten=True).column("path").to_pylist()]
             whole = pa.concat_tables([schema.empty_table(), *parts], promote_options="permissive")
             return whole.select(schema.names).cast(schema)
         except (OSError, pa.ArrowException) as error:
             trouble = f"{self.name} cannot be read: {type(error).__name__}"
             raise Halted("LAKE_FILE_MISSING", trouble, hint="mizan verify; see docs/runbooks/halts.md") from error
 
-
-def _read(path: str) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        return file.read()
+    def _read(self, name: str) -> pa.Table:
+        with self.folder.open_input(name) as source, pq.ParquetFile(source) as file:
+            return file.read()
 
 
 class Lake:
@@ -111,40 +110,51 @@ class Lake:
         """Where a table lives."""
         return f"{self.uri.rstrip('/')}/{name}"
 
+    def folder(self, name: str = "") -> TableFolder:
+        """Where a table's files are, whether or not it is there; without a name: the whole lake's."""
+        return folder_at(self.location(name).rstrip("/"), self.settings.home / "build" / "drafts")
+
+    @cached_property
+    def _options(self) -> dict[str, str] | None:
+        return storage_options() if is_stored(self.uri) else None
+
     def create(self, tables: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """Create the tables that are not there yet (by default the contract's). Landing never creates one.
 
         A table of an earlier contract gets the columns it lacks; its rows have none of them: NULL.
         """
         for name, columns in (tables or lake_tables()).items():
-            if "://" not in self.uri:
-                Path(self.location(name)).mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(
-                self.location(name),
-                arrow_schema(columns),
-                mode="ignore",
-                name=name,
-                configuration=_configuration(name),
-            )
-            self._add_missing(name, columns)
+            self.folder(name).make()
+            with asked(self.uri):
+                DeltaTable.create(
+                    self.location(name),
+                    arrow_schema(columns),
+                    mode="ignore",
+                    name=name,
+                    configuration=_configuration(name),
+                    storage_options=self._options,
+                )
+                self._add_missing(name, columns)
 
     def _add_missing(self, name: str, columns: Mapping[str, str]) -> None:
-        handle = DeltaTable(self.location(name))
+        handle = DeltaTable(self.location(name), storage_options=self._options)
         missing = missing_columns(handle, columns)
         if missing:
             handle.alter.add_columns(Schema.from_arrow(arrow_schema(missing)).fields)
 
     def open(self, name: str, columns: Mapping[str, str] | None = None, version: int | None = None) -> Snapshot:
         """Load a table's newest (or a named) version. UsageError where it does not exist: `mizan init` makes it."""
+        folder = self.folder(name)
         try:
-            handle = DeltaTable(self.location(name), version=version)
+            with asked(self.uri):
+                handle = DeltaTable(self.location(name), version=version, storage_options=self._options)
         except TableNotFoundError as error:
             raise UsageError(f"there is no lake table {name} at {self.uri}", hint="run: mizan init") from error
-        return Snapshot(name, handle, lake_tables()[name] if columns is None else columns)
+        return Snapshot(name, handle, lake_tables()[name] if columns is None else columns, folder)
 
     def append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append a few rows to a small table (verdicts, outcomes)."""
         columns = lake_tables()[name]
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(columns))
         if table.num_rows:
-            write_rows(self.open(name).handle, table)
+            write_rows(self.open(name), table)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from deltalake.exceptions import DeltaError
 
-from contracts.durable import sha256
 from contracts.errors import Halted, MizanError, UsageError
 from contracts.settings import Settings
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import check_files, commits, live_files, local_folder, open_table
+from warehouse.landing_log import check_files, commits, live_files, open_table
 from warehouse.small_tables import LANDED, newest_versions, table_problems
+from warehouse.table_folder import TableFolder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,30 +65,30 @@ def check_small_tables(settings: Settings) -> None:
 def damaged_files(settings: Settings) -> Iterator[tuple[str, str]]:
     """Every live file that is not as its commit noted it: ``table/name`` and what is wrong. Reads them all."""
     for snapshot in _tables(settings):
-        folder, live = local_folder(snapshot), live_files(snapshot)
+        live = live_files(snapshot)
         for commit in commits(Lake(settings), snapshot.name):
             for file in commit.files:
-                trouble = damage(folder / str(file["path"]), file) if file["path"] in live else ""
+                trouble = damage(snapshot.folder, file) if file["path"] in live else ""
                 if trouble:
                     yield f"{snapshot.name}/{file['path']}", trouble
     for _, where, trouble in table_problems(settings):
         yield where, trouble
 
 
-def damage(path: Path, noted: Any) -> str:
+def damage(folder: TableFolder, noted: Any) -> str:
     """What is wrong with a file, against the size and SHA-256 that its commit noted; empty where nothing is."""
+    name = str(noted["path"])
+    size = folder.sizes([name]).get(name)
+    if size not in (None, noted["size"]):
+        return f"it has {size} bytes instead of {noted['size']}"
     try:
-        if path.stat().st_size != noted["size"]:
-            return f"it has {path.stat().st_size} bytes instead of {noted['size']}"
-        found = sha256(path)
+        found = folder.sha256(name)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return "" if found == noted["sha256"] else "its SHA-256 is another"
 
 
 def _tables(settings: Settings) -> Iterator[Snapshot]:
-    if "://" in settings.lake_uri:
-        return  # kept elsewhere: that store answers for its files
     for name in LANDED:
         try:
             yield open_table(Lake(settings), name)

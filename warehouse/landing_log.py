@@ -12,13 +12,12 @@ the handle that the offsets were read from, and nobody but this module commits l
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,10 +26,11 @@ from deltalake import Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from contracts.durable import sha256, sync
 from contracts.errors import Fenced, Halted, MizanError, UsageError
 from warehouse.connection import Connection
 from warehouse.lake import Lake, Snapshot, arrow_schema, missing_columns
+from warehouse.object_store import asked
+from warehouse.table_folder import LOG, TableFolder, entry_name
 
 PREFIX = "land:"
 METADATA = "landing"
@@ -81,33 +81,28 @@ class LandedCommit:
     said: Mapping[str, Any]
 
 
-def local_folder(snapshot: Snapshot) -> Path:
-    """The folder of a table on this machine. UsageError for a lake kept elsewhere: files there cannot be fsynced."""
-    uri = str(snapshot.handle.table_uri).removeprefix("file://")
-    if "://" in uri:
-        raise UsageError("landing writes to a lake on a local file system", hint="set MIZAN_LAKE_URI to a folder")
-    return Path(uri)
-
-
 def next_offsets(snapshot: Snapshot) -> dict[str, int]:
     """Every ``land:`` transaction id of the loaded version without its prefix: ``topic/partition`` and ``topic``.
 
     Read from the newest checkpoint and the log entries after it, because the library answers only for ids one knows.
     """
-    log = local_folder(snapshot) / "_delta_log"
+    folder = snapshot.folder
     found: dict[str, int] = {}
     begin = 0
-    pointer = log / "_last_checkpoint"
-    if pointer.exists():
-        checkpoint = int(json.loads(pointer.read_text())["version"])
+    pointer = folder.read(f"{LOG}/_last_checkpoint")
+    if pointer is not None:
+        checkpoint = int(json.loads(pointer)["version"])
         if checkpoint <= snapshot.version:
             begin = checkpoint + 1
-            for part in sorted(log.glob(f"{checkpoint:020d}.checkpoint*.parquet")):
-                for row in pq.read_table(part, columns=["txn"]).column("txn").to_pylist():
+            whole = re.compile(rf"{checkpoint:020d}\.checkpoint.*\.parquet")
+            for part in sorted(filter(whole.fullmatch, folder.log_names())):
+                with folder.open_input(f"{LOG}/{part}") as file:
+                    rows = pq.read_table(file, columns=["txn"]).column("txn").to_pylist()
+                for row in rows:
                     if row and row["appId"].startswith(PREFIX):
                         found[row["appId"].removeprefix(PREFIX)] = int(row["version"])
-    for version in range(begin, snapshot.version + 1):
-        for action in _entry(log, version):
+    for _, entry in _entries(folder, range(begin, snapshot.version + 1)):
+        for action in entry:
             if "txn" in action and action["txn"]["appId"].startswith(PREFIX):
                 found[action["txn"]["appId"].removeprefix(PREFIX)] = int(action["txn"]["version"])
     return found
@@ -126,32 +121,28 @@ def next_offset(snapshot: Snapshot, name: str) -> int | None:
 def write_file(
     connection: Connection, query: str, snapshot: Snapshot, name: str, ranged: Sequence[str] = ()
 ) -> DataFile | None:
-    """Write a query's rows to ``name`` in the table's folder and fsync file and folder; None where there are none.
+    """Write a query's rows to ``name`` in the table's folder, durably; None where there are none.
 
     ``ranged`` names columns whose smallest and largest values go into the log: never a person's key. The file is
     invisible until a commit names it.
     """
-    folder = local_folder(snapshot)
-    path, draft = folder / name, folder / f"{name}.draft"
-    # The path is our own; COPY takes no parameter there.
-    target = str(draft).replace("'", "''")
-    try:
-        connection.execute(
-            f"COPY ({query}) TO '{target}' (FORMAT parquet, {ENCODING}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        )
-    except duckdb.IOException as error:
-        if str(draft) not in str(error):
-            raise  # the trouble is in what was read
-        draft.unlink(missing_ok=True)  # on a full disk the room is wanted
-        raise MizanError(f"{snapshot.name}/{name} cannot be written: {error}", hint="nothing was committed") from error
-    metadata = pq.read_metadata(draft)
-    if metadata.num_rows == 0:
-        draft.unlink()
-        return None
-    sync(draft)
-    draft.rename(path)
-    sync(folder)
-    return DataFile(name, path.stat().st_size, sha256(path), metadata.num_rows, _stats(metadata, ranged))
+    with snapshot.folder.draft(name) as draft:
+        # The path is our own; COPY takes no parameter there.
+        target = str(draft).replace("'", "''")
+        try:
+            connection.execute(
+                f"COPY ({query}) TO '{target}' (FORMAT parquet, {ENCODING}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+            )
+        except duckdb.IOException as error:
+            if str(draft) not in str(error):
+                raise  # the trouble is in what was read
+            trouble = f"{snapshot.name}/{name} cannot be written: {error}"
+            raise MizanError(trouble, hint="nothing was committed") from error
+        metadata = pq.read_metadata(draft)
+        if metadata.num_rows == 0:
+            return None
+        size, sha256 = snapshot.folder.keep(draft, name)
+    return DataFile(name, size, sha256, metadata.num_rows, _stats(metadata, ranged))
 
 
 def commit(
@@ -164,7 +155,7 @@ def commit(
     """Commit files and transaction versions through the snapshot's own handle; the table's version afterwards.
 
     ``removed`` names files whose rows the new ones hold: the table's content stays the same then. Raises Fenced
-    where another writer came first: nothing of ours is visible then. The log entry is on disk before this returns.
+    where another writer came first: nothing of ours is visible then. The log entry is durable before this returns.
     """
     now = int(time.time() * 1000)
     actions: list[AddAction | RemoveAction] = [
@@ -178,34 +169,28 @@ def commit(
         max_commit_retries=100,
     )
     try:
-        snapshot.handle.create_write_transaction(
-            actions,
-            mode="append",
-            schema=Schema.from_arrow(arrow_schema(snapshot.columns)),
-            commit_properties=properties,
-        )
+        with asked(str(snapshot.handle.table_uri)):
+            snapshot.handle.create_write_transaction(
+                actions,
+                mode="append",
+                schema=Schema.from_arrow(arrow_schema(snapshot.columns)),
+                commit_properties=properties,
+            )
     except CommitFailedError as error:
         raise Fenced(f"another writer landed first: {error}", hint="run it again: it plans anew") from error
     return settle(snapshot)
 
 
 def settle(snapshot: Snapshot) -> int:
-    """Fsync every log entry newer than the snapshot; the newest version."""
-    log = local_folder(snapshot) / "_delta_log"
-    version = snapshot.version
-    while (log / f"{version + 1:020d}.json").exists():
-        version += 1
-        sync(log / f"{version:020d}.json")
-    sync(log)
-    return version
+    """Make every log entry newer than the snapshot durable; the newest version."""
+    return max(snapshot.folder.settle(snapshot.version), int(snapshot.handle.version()))
 
 
 def commits(lake: Lake, name: str, after: int = -1) -> Iterator[LandedCommit]:
     """Every landing or compaction commit of a table beyond version ``after``, oldest first."""
     snapshot = lake.open(name)
-    log = local_folder(snapshot) / "_delta_log"
-    for version in range(after + 1, snapshot.version + 1):
-        for action in _entry(log, version):
+    for version, entry in _entries(snapshot.folder, range(after + 1, snapshot.version + 1)):
+        for action in entry:
             said = action.get("commitInfo", {}).get(METADATA)
             if said is not None:
                 yield _landed(version, json.loads(said) if isinstance(said, str) else said)
@@ -213,18 +198,17 @@ def commits(lake: Lake, name: str, after: int = -1) -> Iterator[LandedCommit]:
 
 def offsets_of(snapshot: Snapshot, version: int) -> dict[str, int]:
     """The ``land:`` transaction ids that one commit of the table set, without their prefix."""
-    found = [action["txn"] for action in _entry(local_folder(snapshot) / "_delta_log", version) if "txn" in action]
+    ((_, entry),) = _entries(snapshot.folder, [version])
+    found = [action["txn"] for action in entry if "txn" in action]
     return {txn["appId"].removeprefix(PREFIX): int(txn["version"]) for txn in found if txn["appId"].startswith(PREFIX)}
 
 
 def damaged_entries(lake: Lake, name: str) -> list[str]:
     """Names of a table's log entries that are gone or cannot be read. Looks at the folder alone."""
-    log = Path(lake.location(name)) / "_delta_log"
-    versions = [int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()]
-    damaged = []
-    for version in range(max(versions, default=-1) + 1):
+    folder, damaged = lake.folder(name), []
+    for version, entry in _entries(folder, range(max(folder.versions(), default=-1) + 1)):
         try:
-            whole = sum(1 for _ in _entry(log, version)) > 0
+            whole = sum(1 for _ in entry) > 0
         except ValueError:
             whole = False
         if not whole:
@@ -260,36 +244,32 @@ def check_files(snapshot: Snapshot) -> None:
     So too where a log entry is empty, as a power cut may leave it: the library takes that for a commit of nothing.
     Looks at the folder alone, some microseconds a file; `mizan verify` reads the files and names the offsets.
     """
-    for entry in (local_folder(snapshot) / "_delta_log").glob("*.json"):
-        if entry.stat().st_size == 0:
-            where = f"{snapshot.name}/_delta_log/{entry.name} is empty"
-            raise Halted("LAKE_LOG_DAMAGED", where, hint="mizan verify; see docs/runbooks/halts.md")
-    folder, actions = local_folder(snapshot), snapshot.handle.get_add_actions(flatten=True)
-    for path, size in zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True):
-        try:
-            is_whole = (folder / path).stat().st_size == size
-        except OSError:
-            is_whole = False
-        if not is_whole:
+    for entry in snapshot.folder.empty_entries():
+        where = f"{snapshot.name}/_delta_log/{entry} is empty"
+        raise Halted("LAKE_LOG_DAMAGED", where, hint="mizan verify; see docs/runbooks/halts.md")
+    actions = snapshot.handle.get_add_actions(flatten=True)
+    paths, there = actions.column("path").to_pylist(), snapshot.folder.sizes(actions.column("path").to_pylist())
+    for path, size in zip(paths, actions.column("size_bytes").to_pylist(), strict=True):
+        if there.get(path) != size:
             where = f"{snapshot.name}/{path} is not there as it was committed"
             raise Halted("LAKE_FILE_MISSING", where, hint="mizan verify; see docs/runbooks/halts.md")
 
 
 def files_that_may_hold(snapshot: Snapshot, ids: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Absolute paths of event files whose agencies and event ids overlap ``ids`` (agency to first and last id)."""
-    folder = local_folder(snapshot)
+    """Addresses of event files whose agencies and event ids overlap ``ids`` (agency to first and last id)."""
+    address = snapshot.folder.address
     actions = snapshot.handle.get_add_actions(flatten=True)
     names = actions.schema.names
     paths = actions.column("path").to_pylist()
     if "min.agency_id" not in names or not ids:
-        return [str(folder / path) for path in paths] if ids else []
+        return [address(path) for path in paths] if ids else []
     bounds = zip(
         paths,
         *(actions.column(f"{end}.{what}").to_pylist() for what in ("agency_id", "event_id") for end in ("min", "max")),
         strict=True,
     )
     return [
-        str(folder / path)
+        address(path)
         for path, first_agency, last_agency, first_id, last_id in bounds
         if first_agency is None
         or any(
@@ -306,13 +286,7 @@ def as_said(partitions: Mapping[str, PartitionRange]) -> dict[str, dict[str, Any
 
 def sweep(snapshot: Snapshot, older_than_seconds: float = 3600.0) -> int:
     """Remove drafts that killed writers left; how many there were. A committed file is never a draft."""
-    removed = 0
-    for path in local_folder(snapshot).glob("*.draft"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > older_than_seconds:
-                path.unlink()
-                removed += 1
-    return removed
+    return snapshot.folder.sweep(older_than_seconds)
 
 
 def _landed(version: int, said: Mapping[str, Any]) -> LandedCommit:
@@ -333,12 +307,16 @@ def _landed(version: int, said: Mapping[str, Any]) -> LandedCommit:
     )
 
 
-def _entry(log: Path, version: int) -> Iterator[dict[str, Any]]:
-    path = log / f"{version:020d}.json"
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line:
-                yield json.loads(line)
+def _entries(folder: TableFolder, versions: Iterable[int]) -> Iterator[tuple[int, Iterator[dict[str, Any]]]]:
+    """Each version with the actions of its log entry, read as they are asked for; of a damaged one ValueError."""
+    some = list(versions)
+    return zip(some, map(_actions, folder.read_each(map(entry_name, some))), strict=True)
+
+
+def _actions(entry: bytes | None) -> Iterator[dict[str, Any]]:
+    for line in (entry or b"").decode().splitlines():
+        if line:
+            yield json.loads(line)
 
 
 def _stats(metadata: Any, ranged: Sequence[str]) -> str:

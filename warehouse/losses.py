@@ -11,7 +11,6 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +19,8 @@ from contracts.errors import UsageError
 from contracts.settings import Settings
 from warehouse.connection import Connection
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import METADATA, commit, local_folder, marks
+from warehouse.landing_log import METADATA, commit, marks
+from warehouse.table_folder import entry_name
 
 KIND = "loss"
 COUNTER = "losses"
@@ -74,9 +74,8 @@ def accepted_losses(snapshot: Snapshot) -> list[AcceptedLoss]:
     """Every accepted loss of the loaded version of ``events``, oldest first."""
     if not losses_counted(snapshot):
         return []
-    log = local_folder(snapshot) / "_delta_log"
-    entries = (_said(log / f"{version:020d}.json") for version in range(snapshot.version + 1))
-    return [_read(said) for losses in entries for said in losses]
+    entries = snapshot.folder.read_each(map(entry_name, range(snapshot.version + 1)))
+    return [_read(said) for entry in entries for said in _said(entry)]
 
 
 def commit_losses(
@@ -141,9 +140,9 @@ def write_losses(connection: Connection, *, target: str) -> None:
     )
 
 
-def _said(entry: Path) -> Sequence[Mapping[str, Any]]:
+def _said(entry: bytes | None) -> Sequence[Mapping[str, Any]]:
     """The losses that a log entry tells; none where it is another commit."""
-    text = entry.read_text(encoding="utf-8") if entry.exists() else ""
+    text = (entry or b"").decode()
     # Most entries are landings: they are not even parsed.
     if f'\\"{KIND}\\"' not in text and f'"{KIND}"' not in text:
         return []

@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.erasures import let_go
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import commit, live_files, local_folder, write_file
+from warehouse.landing_log import commit, live_files, write_file
 from warehouse.person_months import TABLES, kept_table
 from warehouse.quarantine_states import TABLE as DECISIONS
 
@@ -73,13 +73,13 @@ def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str
 def _merge_some(settings: Settings, lake: Lake, name: str, fewest_files: int) -> bool:
     """Merge one group of small files; False where there are too few."""
     snapshot = lake.open(name)
-    folder = local_folder(snapshot)
+    live = live_files(snapshot)
+    sizes = snapshot.folder.sizes(live)
     group: list[str] = []
     rows = 0
     # Names sort by time, so neighbours in time, and with them in id, end up together.
-    for path, count in sorted(live_files(snapshot).items()):
-        size = (folder / path).stat().st_size
-        if size < SMALL_BYTES and count < TARGET_ROWS and rows + count <= TARGET_ROWS:
+    for path, count in sorted(live.items()):
+        if sizes[path] < SMALL_BYTES and count < TARGET_ROWS and rows + count <= TARGET_ROWS:
             group.append(path)
             rows += count
     if len(group) < max(fewest_files, 2):
@@ -89,8 +89,8 @@ def _merge_some(settings: Settings, lake: Lake, name: str, fewest_files: int) ->
 
 
 def _swap(connection: Connection, snapshot: Snapshot, group: list[str], rows: int) -> None:
-    name, folder = snapshot.name, local_folder(snapshot)
-    view_files(connection, "small_files", [str(folder / path) for path in group], dict(snapshot.columns))
+    name = snapshot.name
+    view_files(connection, "small_files", list(map(snapshot.folder.address, group)), dict(snapshot.columns))
     columns = ", ".join(f'"{column}"' for column in snapshot.columns)
     merged = write_file(
         connection,

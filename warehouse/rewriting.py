@@ -18,6 +18,7 @@ from deltalake.transaction import AddAction, CommitProperties, Transaction
 from contracts.errors import Fenced
 from warehouse.lake import Snapshot
 from warehouse.landing_log import METADATA, DataFile, LandedCommit, settle
+from warehouse.object_store import asked
 
 KEY_MARK = "platform_key"
 REWRITTEN = "rewritten"
@@ -73,16 +74,17 @@ def replace_all(
         for one in snapshot.handle.schema().fields
     ]
     try:
-        snapshot.handle.create_write_transaction(
-            [AddAction(file.path, file.size, {}, now, False, file.stats) for file in new],
-            mode="overwrite",  # takes out every file of the snapshot, and takes the new description over
-            schema=Schema(fields),
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(name, version) for name, version in sorted(marks.items())],
-                custom_metadata={METADATA: json.dumps(document, sort_keys=True)},
-                max_commit_retries=0,  # not on top of what came in between: those rows are under the old key
-            ),
-        )
+        with asked(str(snapshot.handle.table_uri)):
+            snapshot.handle.create_write_transaction(
+                [AddAction(file.path, file.size, {}, now, False, file.stats) for file in new],
+                mode="overwrite",  # takes out every file of the snapshot, and takes the new description over
+                schema=Schema(fields),
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(name, version) for name, version in sorted(marks.items())],
+                    custom_metadata={METADATA: json.dumps(document, sort_keys=True)},
+                    max_commit_retries=0,  # not on top of what came in between: those rows are under the old key
+                ),
+            )
     except CommitFailedError as error:
         raise Fenced(f"another writer changed {snapshot.name} first: {error}", hint="run it again") from error
     return settle(snapshot)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from contracts.durable import sha256
 from contracts.settings import Settings
 from warehouse.checked_rows import noted
 from warehouse.lake import Lake
-from warehouse.landing_log import damaged_entries, live_files, local_folder
+from warehouse.landing_log import damaged_entries, live_files
 
 LANDED = ("events", "quarantine", "quarantine_decisions", "person_months", "session_starts")
 Found = tuple[str, str, str]  # kind, where, hint
@@ -18,14 +16,11 @@ _FROM_A_COPY = "put it back from a copy"
 
 def newest_versions(settings: Settings) -> dict[str, int]:
     """Every small table that is there, with its newest version, by the names of the log entries alone."""
-    if "://" in settings.lake_uri:
-        return {}  # kept elsewhere: that store answers for its files
-    folder, found = Path(settings.lake_uri), {}
-    for log in sorted(folder.rglob("_delta_log")):
-        name = str(log.parent.relative_to(folder))
-        versions = [int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()]
-        if name not in LANDED and versions:
-            found[name] = max(versions)
+    lake, found = Lake(settings), {}
+    for name in lake.folder().table_names():
+        versions = [] if name in LANDED else lake.folder(name).versions()
+        if versions:
+            found[name] = versions[-1]
     return found
 
 
@@ -46,18 +41,19 @@ def table_problems(settings: Settings) -> Iterator[Found]:
 def file_problems(lake: Lake, name: str) -> Iterator[Found]:
     """Live files of one small table that are not as they were committed."""
     snapshot = lake.open(name, {})
-    folder, checksums = local_folder(snapshot), {}
+    folder, checksums = snapshot.folder, {}
     for file in noted(folder):
         checksums[str(file["path"])] = str(file["sha256"])
     actions = snapshot.handle.get_add_actions(flatten=True)
     sizes = dict(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
+    there = folder.sizes(live_files(snapshot))
     for path in live_files(snapshot):
         try:
-            size, found = (folder / path).stat().st_size, sha256(folder / path)
+            found = folder.sha256(path)
         except OSError as error:
             trouble = f"it cannot be read: {error.strerror}"
         else:
-            trouble = "" if size == sizes[path] else f"it has {size} bytes instead of {sizes[path]}"
+            trouble = "" if there[path] == sizes[path] else f"it has {there[path]} bytes instead of {sizes[path]}"
             trouble = trouble or ("" if checksums.get(path, found) == found else "its SHA-256 is another")
         if trouble:
             yield "LAKE_FILE_MISSING", f"{name}/{path}", f"{trouble}; {_FROM_A_COPY}"

@@ -24,6 +24,6 @@ def replace_rows(snapshot: Snapshot, rows: Sequence[Mapping[str, Any]], remarks:
     turn = Transaction(f"replace:{snapshot.name}", snapshot.version + 1)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(snapshot.columns))
     try:
-        write_rows(snapshot.handle, table, overwrite=True, transactions=[turn], remarks=remarks, retries=0)
+        write_rows(snapshot, table, overwrite=True, transactions=[turn], remarks=remarks, retries=0)
     except CommitFailedError as error:
         raise Fenced(f"another writer changed {snapshot.name} first", hint="run the same command again") from error
