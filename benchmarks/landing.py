@@ -164,11 +164,13 @@ class FilledTopic:
 
     def empty_lake(self) -> None:
         """Begin with a new lake: one that went back would halt."""
+        from contracts.settings import Settings
         from warehouse.lake import Lake
 
         for state in ("lake", "build"):
             shutil.rmtree(self.settings.home / state, ignore_errors=True)
-        Lake(self.settings).create()
+        named = {name: os.environ[name] for name in ("MIZAN_LAKE_URI",) if name in os.environ}
+        Lake(Settings.load({"MIZAN_HOME": str(self.settings.home), **named}, folder=self.settings.home)).create()
 
 
 def filled_topic(count: int, *, small: bool = False) -> "contextlib.AbstractContextManager[FilledTopic]":

@@ -78,7 +78,7 @@ def _lake_uri(text: str) -> str:
 
 VARIABLES = (
     Variable("MIZAN_HOME", "./var", "state: broker, lake, build, published, keys, Airflow home", Path),
-    Variable("MIZAN_LAKE_URI", None, "the lake; unset: $MIZAN_HOME/lake", _lake_uri),
+    Variable("MIZAN_LAKE_URI", None, "the lake: a folder or s3://bucket/prefix; unset: $MIZAN_HOME/lake", _lake_uri),
     Variable("KAFKA_BOOTSTRAP_SERVERS", None, "unset: the local broker's address", _brokers),
     Variable(
         "MIZAN_KAFKA_SECURITY_PROTOCOL",

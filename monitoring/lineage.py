@@ -91,9 +91,10 @@ def _landing(settings: Settings, commit: LandedCommit) -> Iterator[RunEvent]:
         for topic, parts in sorted(topics.items())
     ]
     files = [file for file in commit.files if file["path"]]
+    space, name = _place(settings, "events")
     output = OutputDataset(
-        namespace="file",
-        name=Lake(settings).location("events"),
+        namespace=space,
+        name=name,
         facets={"version": dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=str(commit.version))},
         outputFacets={
             "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
@@ -107,6 +108,14 @@ def _landing(settings: Settings, commit: LandedCommit) -> Iterator[RunEvent]:
     yield from _run("landing" if commit.kind == "land" else "replay", commit.batch_id, at, inputs, [output])
 
 
+def _place(settings: Settings, name: str) -> tuple[str, str]:
+    """Namespace and name of a table of the lake, as OpenLineage names files and objects."""
+    location = Lake(settings).location(name)
+    scheme, _, rest = location.partition("://")
+    bucket, _, key = rest.partition("/")
+    return (f"{scheme}://{bucket}", key) if rest else ("file", location)
+
+
 def _read(part: Mapping[str, Any]) -> int:
     if "replayed" in part:
         return int(part["replayed"])
@@ -116,11 +125,10 @@ def _read(part: Mapping[str, Any]) -> int:
 def _publication(settings: Settings, version: int, at: dt.datetime, lake: Mapping[str, Any]) -> Iterator[RunEvent]:
     versioned = dataset_version_dataset.DatasetVersionDatasetFacet
     inputs = [
-        InputDataset(
-            namespace="file", name=Lake(settings).location(name), facets={"version": versioned(datasetVersion=str(of))}
-        )
+        InputDataset(namespace=space, name=place, facets={"version": versioned(datasetVersion=str(of))})
         for name, of in sorted(lake.items())
         if isinstance(of, int)
+        for space, place in [_place(settings, name)]
     ]
     outputs = [
         OutputDataset(

@@ -45,9 +45,13 @@ def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
     return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in columns.items()])
 
 
-def _configuration(name: str) -> dict[str, str | None]:
+# Whoever opens a table reads every log entry since the last checkpoint: from a store, a request or two for each.
+_IN_A_STORE = {"delta.checkpointInterval": "10"}
+
+
+def _configuration(name: str, uri: str) -> dict[str, str | None]:
     ranges = {"delta.dataSkippingStatsColumns": _RANGES[name]} if name in _RANGES else {}
-    return {**_CONFIGURATION, **ranges}
+    return {**_CONFIGURATION, **ranges, **(_IN_A_STORE if is_stored(uri) else {})}
 
 
 def missing_columns(handle: DeltaTable, columns: Mapping[str, str]) -> dict[str, str]:
@@ -131,7 +135,7 @@ class Lake:
                     arrow_schema(columns),
                     mode="ignore",
                     name=name,
-                    configuration=_configuration(name),
+                    configuration=_configuration(name, self.uri),
                     storage_options=self._options,
                 )
                 self._add_missing(name, columns)

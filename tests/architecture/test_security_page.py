@@ -19,6 +19,7 @@ HASHES = {
     "broker/kafka-jars.sha256",
     "tests/fuzz/requirements.txt",
     "tests/fuzz/schemathesis.txt",
+    "tests/object_store/requirements.txt",
     "deploy/requirements.txt",
     "supply/requirements.txt",
     "docs/site/requirements.txt",
