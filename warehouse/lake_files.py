@@ -31,7 +31,10 @@ class PinnedLake:
 def lake_folder(settings: Settings) -> Path:
     """The lake on this machine. UsageError for one kept elsewhere."""
     if "://" in settings.lake_uri:
-        raise UsageError(f"{settings.lake_uri} is no folder of this machine: its own store keeps its copies")
+        raise UsageError(
+            f"{settings.lake_uri} is no folder of this machine: its own store keeps its copies",
+            hint="versions or replication of the bucket; see docs/operating.md, a lake in an object store",
+        )
     return Path(settings.lake_uri).absolute()
 
 

@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from warehouse.connection import Connection, memory_connection, view_files
 from warehouse.erasures import let_go
 from warehouse.lake import Lake, Snapshot
-from warehouse.landing_log import commit, live_files, write_file
+from warehouse.landing_log import check_files, commit, live_files, write_file
 from warehouse.person_months import TABLES, kept_table
 from warehouse.quarantine_states import TABLE as DECISIONS
 
@@ -45,7 +45,8 @@ class Compacted:
 def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str, Compacted]:
     """Merge small files of events, quarantine and decisions, write checkpoints, vacuum. Safe beside every writer.
 
-    Raises Fenced where another compaction came first; landing, replays and drops only append and are not disturbed.
+    Raises Fenced where another compaction came first, Halted where a file is damaged. Landing, replays and drops only
+    append and are not disturbed.
     """
     lake = Lake(settings)
     done = {}
@@ -73,12 +74,13 @@ def compact(settings: Settings, *, fewest_files: int = FEWEST_FILES) -> dict[str
 def _merge_some(settings: Settings, lake: Lake, name: str, fewest_files: int) -> bool:
     """Merge one group of small files; False where there are too few."""
     snapshot = lake.open(name)
-    live = live_files(snapshot)
-    sizes = snapshot.folder.sizes(live)
+    check_files(snapshot)
+    actions = snapshot.handle.get_add_actions(flatten=True)
+    sizes = dict(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
     group: list[str] = []
     rows = 0
     # Names sort by time, so neighbours in time, and with them in id, end up together.
-    for path, count in sorted(live.items()):
+    for path, count in sorted(live_files(snapshot).items()):
         if sizes[path] < SMALL_BYTES and count < TARGET_ROWS and rows + count <= TARGET_ROWS:
             group.append(path)
             rows += count

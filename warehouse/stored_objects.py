@@ -58,7 +58,7 @@ class _Objects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships
         with asked(path):
             file = file_system().open_input_file(self._strip_protocol(path))
             self._sizes[path] = file.size()
-        return _Object(file, self._sizes[path])
+        return _Object(path, file, self._sizes[path])
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Name and bytes. No object of a lake is ever written twice: what was once seen stays so."""
@@ -75,7 +75,8 @@ class _Objects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships
 class _Object:
     """An open object; each thread has a position of its own in it."""
 
-    def __init__(self, file: Any, size: int) -> None:
+    def __init__(self, uri: str, file: Any, size: int) -> None:
+        self._uri = uri
         self._file = file
         self._size = size
         self._position = threading.local()
@@ -100,7 +101,8 @@ class _Object:
         """The next bytes, fewer at the end; all that are left where ``length`` is negative."""
         here = self.tell()
         left = max(self._size - here, 0)
-        found: bytes = self._file.read_at(left if length < 0 else min(length, left), here)
+        with asked(self._uri):
+            found: bytes = self._file.read_at(left if length < 0 else min(length, left), here)
         self._position.at = here + len(found)
         return found
 

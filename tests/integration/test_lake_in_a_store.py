@@ -4,10 +4,12 @@ The store is moto's (tests/object_store/server.py): what it proves of a store is
 """
 
 import contextlib
+import datetime as dt
 import http.client
 import os
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +23,19 @@ from object_store.rig import BUCKET, PACKAGES, Store, running
 from contracts.errors import Halted, TryAgain, UsageError
 from contracts.settings import Settings
 from landing.plan import Shard
+from landing.rotation import rotate
 from landing.verify import verify
 from pipeline import steps
+from pipeline.erasure import forget
+from pipeline.retention import drop_old_pids
 from warehouse.connection import build_connection, memory_connection, view_files
 from warehouse.lake import Lake
 from warehouse.lake_damage import check_lake
 from warehouse.maintenance import compact
 from warehouse.object_store import file_system
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "landing"))
+import landed_people
 
 pytestmark = pytest.mark.integration
 
@@ -218,6 +226,25 @@ def test_compaction_merges_in_the_store_and_a_lost_object_is_named_and_made_agai
         check_lake(stage.settings)
     assert stage.run("verify", "--refetch")[0] == 0
     assert_once(stage)
+
+
+def test_persons_are_erased_put_under_another_key_and_forgotten_with_time_in_a_store(store: Store, tmp_path: Path):
+    uri = f"s3://{BUCKET}/{tmp_path.name}"
+    home = Settings.load({"MIZAN_HOME": str(tmp_path / "home"), "MIZAN_LAKE_URI": uri}, folder=tmp_path)
+    steps.initialise(home)
+    long_ago = landed_people.NOON - dt.timedelta(days=1000)
+    old = [landed_people.visit(f"old-{person}", person, long_ago) for person in (1, 2)]
+    for values in (old, [*landed_people.visits([1, 2, 3]), b"{broken"]):
+        verdict = {"batch_id": landed_people.land(home, values), "agency_id": landed_people.AGENCY}
+        Lake(home).append("verdicts", [{**verdict, "verdict": "passed", "decided_at": dt.datetime.now(dt.UTC)}])
+    assert rotate(home, by="Keeper", reason="yearly").rows["events"] == 5
+    assert forget(home, [landed_people.user_key(1)], by="Keeper", reason="request 12").erased.rows == 2
+    assert len(landed_people.pids(home)) == 2
+    assert not verify(home, deep=True).problems
+    assert drop_old_pids(home, by="Keeper", now=landed_people.NOON).dropped is not None
+    ((unkept, kept),) = landed_people.rows(home, "events", "SELECT count(*) - count(pid), count(pid) FROM t")
+    assert (unkept, kept) == (1, 2)
+    assert not verify(home, deep=True).problems
 
 
 def test_threads_that_read_one_object_at_once_read_the_right_bytes(make_stage: MakeStage, tmp_path: Path):
