@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 def let_read(connection: Connection) -> None:
     """Make a DuckDB connection able to read ``s3://…``; nothing where it is already."""
-    if not connection.filesystem_is_registered(_Objects.protocol):
-        connection.register_filesystem(_Objects())
+    if not connection.filesystem_is_registered(StoredObjects.protocol):
+        connection.register_filesystem(StoredObjects())
 
 
-class _Objects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
+class StoredObjects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
     """What DuckDB asks of a file system, for reading alone.
 
     Not fsspec's own wrapper of Arrow's file systems: DuckDB's threads share one open file and first seek, then read.
@@ -51,14 +51,14 @@ class _Objects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships
         """True; a file that is not there is found missing when it is opened."""
         return True
 
-    def open(self, path: str, mode: str = "rb", **_: Any) -> _Object:
+    def open(self, path: str, mode: str = "rb", **_: Any) -> StoredObject:
         """The object, opened for reading. FileNotFoundError where it is gone."""
         if mode != "rb":
             raise UsageError(f"{path} is only read here")
         with asked(path):
             file = file_system().open_input_file(self._strip_protocol(path))
             self._sizes[path] = file.size()
-        return _Object(path, file, self._sizes[path])
+        return StoredObject(path, file, self._sizes[path])
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Name and bytes. No object of a lake is ever written twice: what was once seen stays so."""
@@ -72,7 +72,7 @@ class _Objects(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec ships
         return dt.datetime.fromtimestamp(0, dt.UTC)
 
 
-class _Object:
+class StoredObject:
     """An open object; each thread has a position of its own in it."""
 
     def __init__(self, uri: str, file: Any, size: int) -> None:
@@ -81,7 +81,7 @@ class _Object:
         self._size = size
         self._position = threading.local()
 
-    def __enter__(self) -> _Object:
+    def __enter__(self) -> StoredObject:
         return self
 
     def __exit__(self, *_: object) -> None:
