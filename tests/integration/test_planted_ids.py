@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ def unkeyed_hash(_: bytes, canonical: str) -> str:
 
 @pytest.mark.parametrize("keying", [without_key, unkeyed_hash])
 def test_without_the_sdk_s_keying_the_search_finds_every_person(small: Stage, keying, monkeypatch) -> None:
-    monkeypatch.setattr("producers.agency.user_key", keying)
+    monkeypatch.setattr("producers.agency.user_key_maker", lambda key: partial(keying, key))
     planted = Planted(small.settings, small.agency(), small.agency(), 5)
     planted.say()
     found = " ".join(planted.in_kafka(planted.ids(), planted.reporting))
