@@ -13,7 +13,7 @@ READY := .venv/.ready
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser postgres screenshots up down check format bench audit faults compose-check lock setup clean
+.PHONY: help demo test browser postgres spark spark-if-possible screenshots up down check format bench audit faults compose-check lock setup clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,7 +21,7 @@ help: ## what there is to run
 demo: setup ## the main job: events in, the monthly table out, through the real broker and scheduler
 	@$(BIN)/mizan demo --scenario $(SCENARIO)
 
-test: setup browser postgres object-store ## the whole test suite
+test: setup browser postgres object-store spark-if-possible ## the whole test suite
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 browser: # headless Chromium for the tests of the report: on Debian as root it is installed, elsewhere they say they were skipped
@@ -45,6 +45,13 @@ postgres: # PostgreSQL for the tests of copies: on Debian as root it is installe
 object-store: setup # an S3-compatible store for the tests of a lake in one: where its packages cannot be had, they say they were skipped
 	@$(BIN)/uv pip install -q --no-deps --require-hashes --target var/object-store -r tests/object_store/requirements.txt || \
 		echo 'moto is not to be had here: the tests of a lake in an object store will be skipped' >&2
+
+spark: setup ## Spark's own environment, for MIZAN_ENGINE=spark (0.5 GB, beside .venv's packages)
+	@$(BIN)/python -m warehouse.spark_environment
+
+spark-if-possible: setup # the same for the tests that build with Spark: where it cannot be had they say that they were skipped
+	@$(BIN)/python -m warehouse.spark_environment >/dev/null || \
+		echo 'Spark is not here and cannot be had: the tests that build with it will be skipped' >&2
 
 screenshots: setup browser ## pictures of the report in docs/screenshots, of a small simulated home (HOME_OF_ALL=folder: of one that is there)
 	@PYTHONPATH=tests $(BIN)/python -m browser $(HOME_OF_ALL)

@@ -106,7 +106,7 @@ VARIABLES = (
         "bytes a second an agency may produce",
         _whole("MIZAN_AGENCY_BYTE_RATE", 1),
     ),
-    Variable("MIZAN_ENGINE", "duckdb", "engine that runs the models", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
+    Variable("MIZAN_ENGINE", "duckdb", "engine that builds from nothing", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
     Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch", _whole("MIZAN_LAND_CAP", 1)),
     Variable(
         "MIZAN_LAND_MEMORY_MB",
@@ -268,6 +268,11 @@ class Settings:
     def agency_byte_rate(self) -> int:
         """Produce quota of an agency, bytes a second."""
         return int(self.values["MIZAN_AGENCY_BYTE_RATE"] or 0)
+
+    @property
+    def engine(self) -> str:
+        """Who builds from nothing: ``duckdb`` or ``spark``."""
+        return self.values["MIZAN_ENGINE"] or "duckdb"
 
     @property
     def land_cap(self) -> int:

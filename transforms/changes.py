@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.lake_tables import lake_tables
 from transforms.model import models
-from warehouse.connection import Connection, joins_as_written, view_files
+from warehouse.connection import Connection, joins_as_written
 from warehouse.lake import Lake, Snapshot
 from warehouse.person_months import view_kept
 
@@ -55,7 +54,7 @@ def keep(connection: Connection, table: str, select: str) -> None:
 def open_lake(connection: Connection, lake: Lake) -> Snapshot:
     """Show the lake to SQL (lnd_events, chg_verdicts, and what view_kept shows); lake/events as it was opened."""
     events = lake.open("events")
-    view_files(connection, "lnd_events", events.files, dict(lake_tables()["events"]))
+    events.view(connection, "lnd_events")
     view_kept(connection, lake, events)
     connection.register("lnd_verdicts", lake.open("verdicts").rows())
     # Of two decisions at one instant the closing one counts: a gate errs on the safe side.

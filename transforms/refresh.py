@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +153,8 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
     def work() -> None:
         nonlocal counted, version
         if reference.load_catalogue(connection, catalogue):
+            if lake.settings.engine == "spark":
+                raise Outdated("the catalogue moved an agency or a place that has events")
             log.warning("counting all events anew: the catalogue moved an agency or a place that has events")
             _forget_facts(connection)
         events = changes.open_lake(connection, lake)
@@ -215,15 +218,34 @@ def _in_place_or_anew(settings: Settings, work: Callable[[Connection], Built]) -
 
 
 def _facts_alone(connection: Connection, settings: Settings) -> Built:
-    found = update_facts(connection, Lake(settings), current(settings))
+    with _engine(connection, settings) as engine:
+        found = update_facts(engine, Lake(settings), current(settings))
     return Built(tuple(sorted(found)), 0, None)
 
 
 def _bring_up_to_date(connection: Connection, settings: Settings) -> Built:
-    found = sorted(update_facts(connection, Lake(settings), current(settings)))
-    done = compute(connection, found)
-    evaluation.refresh(connection, tehran_today())
+    with _engine(connection, settings) as engine:
+        found = sorted(update_facts(engine, Lake(settings), current(settings)))
+        done = compute(engine, found)
+        evaluation.refresh(engine, tehran_today())
     return Built(tuple(found), done, None)
+
+
+@contextmanager
+def _engine(connection: Connection, settings: Settings) -> Iterator[Connection]:
+    """The connection through which the models run: Spark is behind it where asked for, as long as nothing is counted.
+
+    What has been counted is brought up to date by DuckDB in either case: that costs what changed, whatever came before.
+    """
+    prepare(connection)
+    is_change = changes.count(connection, "ops_counted") > 0
+    if settings.engine == "duckdb" or is_change or not Lake(settings).open("events").files:
+        yield connection
+        return
+    from warehouse.spark_build import with_spark
+
+    with with_spark(connection, settings) as engine:
+        yield engine
 
 
 def compute(connection: Connection, wanted: Sequence[Month]) -> int:

@@ -21,6 +21,7 @@ from contracts.errors import Halted, UsageError
 from contracts.lake_tables import lake_tables
 from contracts.settings import Settings
 from warehouse.checked_rows import write_rows
+from warehouse.connection import Connection, view_files
 from warehouse.object_store import asked, is_stored, storage_options
 from warehouse.table_folder import TableFolder, folder_at
 
@@ -84,6 +85,14 @@ class Snapshot:
         """When the loaded version was committed."""
         (entry,) = self.handle.history(limit=1)
         return dt.datetime.fromtimestamp(entry["timestamp"] / 1000, dt.UTC)
+
+    def view(self, connection: Connection, name: str) -> None:
+        """(Re)create the temporary view ``name`` over this version's rows."""
+        view_files(connection, name, self.files, dict(self.columns))
+        # A build's connection may have Spark behind it (warehouse/spark_build.py), which reads the table by its log.
+        show_table = getattr(connection, "show_table", None)
+        if show_table is not None:
+            show_table(name, self)
 
     def rows(self) -> pa.Table:
         """The whole table. For small tables only: catalogue, verdicts, outcomes. Halted where a file is damaged."""

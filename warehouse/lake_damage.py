@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import check_files, commits, live_files, open_table
 from warehouse.small_tables import LANDED, newest_versions, table_problems
+from warehouse.spark import SparkFailed
 from warehouse.table_folder import TableFolder
 
 P = ParamSpec("P")
@@ -32,9 +33,9 @@ def names_damage(step: Callable[Concatenate[Settings, P], T]) -> Callable[Concat
         check_lake(settings)
         try:
             return step(settings, *args, **kwargs)
-        except MizanError:
-            raise
         except Exception as error:
+            if isinstance(error, MizanError) and not isinstance(error, SparkFailed):
+                raise
             for name, trouble in damaged_files(settings):
                 raise Halted(REASON, f"{name}: {trouble}", hint="mizan verify; see docs/runbooks/halts.md") from error
             raise

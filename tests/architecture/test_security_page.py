@@ -23,6 +23,8 @@ HASHES = {
     "deploy/requirements.txt",
     "supply/requirements.txt",
     "docs/site/requirements.txt",
+    "warehouse/spark-requirements.txt",
+    "warehouse/spark_environment.py",
     *(f"benchmarks/peers/{path.name}" for path in (ROOT / "benchmarks" / "peers").glob("*.txt")),
 }
 # Findings that are no secrets: vectors that are made to be known, digests of what a scenario sends, planted addresses.
