@@ -22,6 +22,7 @@ BENCHMARKS = (
     "month_build",
     "month_peers",
     "growth",
+    "spark_build",
     "many_topics",
     "many_landers",
     "gateway",

@@ -140,7 +140,7 @@ class SparkConnection:
     def _is_empty(self, table: str) -> bool:
         return not self._duckdb.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # noqa: S608 our own names
 
-    def _run(self, tree: exp.Expression, columns: dialect.Columns) -> tuple[Path, int]:
+    def _run(self, tree: exp.Expr, columns: dialect.Columns) -> tuple[Path, int]:
         own = dialect.recursion(tree)
         if own is not None:
             tree = self._unrolled(tree, own)
@@ -151,7 +151,7 @@ class SparkConnection:
         ((rows,),) = self._duckdb.execute(f"SELECT COUNT(*) FROM {_files([str(folder)])}").fetchall()  # noqa: S608
         return folder, int(rows)
 
-    def _unrolled(self, tree: exp.Expression, own: exp.CTE) -> exp.Expression:
+    def _unrolled(self, tree: exp.Expr, own: exp.CTE) -> exp.Expr:
         """The query without its recursion: each turn of it, and what it reads, was computed and kept by then."""
         kept: dict[str, str] = {}
         tree = tree.copy()
@@ -248,7 +248,7 @@ def _files(folders: list[str]) -> str:
     return f"read_parquet([{listed}])"
 
 
-def _renamed(tree: exp.Expression, names: Mapping[str, str]) -> None:
+def _renamed(tree: exp.Expr, names: Mapping[str, str]) -> None:
     for table in [*tree.find_all(exp.Table)]:
         if table.name in names:
             if not table.alias:

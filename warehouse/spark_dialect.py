@@ -20,7 +20,7 @@ _SIMPLE = re.compile(r"[A-Z]+(\(\d+,\s*\d+\))?")
 _SIGN = 1 << 64
 
 
-def parse(sql: str, parameters: Mapping[str, Any] | None = None) -> exp.Expression:
+def parse(sql: str, parameters: Mapping[str, Any] | None = None) -> exp.Expr:
     """A SELECT as a tree, its parameters bound."""
     tree = sqlglot.parse_one(sql, read="duckdb")
     bound = parameters or {}
@@ -29,18 +29,18 @@ def parse(sql: str, parameters: Mapping[str, Any] | None = None) -> exp.Expressi
     return tree
 
 
-def reads(tree: exp.Expression) -> set[str]:
+def reads(tree: exp.Expr) -> set[str]:
     """The relations it names, its own CTEs left out."""
     own = {cte.alias for cte in tree.find_all(exp.CTE)}
     return {table.name for table in tree.find_all(exp.Table)} - own
 
 
-def in_duckdb(tree: exp.Expression) -> str:
+def in_duckdb(tree: exp.Expr) -> str:
     """The tree as DuckDB reads it."""
     return tree.sql(dialect="duckdb", comments=False)
 
 
-def in_spark(tree: exp.Expression, columns_of: Callable[[str], Columns], target: Columns | None = None) -> str:
+def in_spark(tree: exp.Expr, columns_of: Callable[[str], Columns], target: Columns | None = None) -> str:
     """A SELECT for Spark, its columns in the order and types in which DuckDB would give them.
 
     ``columns_of``: what DuckDB says of a SELECT's columns. ``target``: those of the table they go to, by place.
@@ -59,7 +59,7 @@ def in_spark(tree: exp.Expression, columns_of: Callable[[str], Columns], target:
     return f"SELECT {casts} FROM ({tree.sql(dialect='spark', comments=False)})"  # noqa: S608 our own words, translated
 
 
-def recursion(tree: exp.Expression) -> exp.CTE | None:
+def recursion(tree: exp.Expr) -> exp.CTE | None:
     """The one CTE of a query that reads itself; Spark does not group in it, so it is run turn by turn."""
     return next((cte for cte in tree.find_all(exp.CTE) if cte.alias in {t.name for t in cte.find_all(exp.Table)}), None)
 
@@ -96,7 +96,7 @@ def _restored(name: str, kind: str) -> str:
     return f'({value})::{_STORED.get(kind) if kind == _NOTHING else kind} AS "{name}"'
 
 
-def _literal(value: object) -> exp.Expression:
+def _literal(value: object) -> exp.Expr:
     if isinstance(value, dt.date):
         return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
     if isinstance(value, list):
@@ -104,7 +104,7 @@ def _literal(value: object) -> exp.Expression:
     return exp.convert(value)
 
 
-def _unions_by_name(tree: exp.Expression, columns_of: Callable[[str], Columns]) -> None:
+def _unions_by_name(tree: exp.Expr, columns_of: Callable[[str], Columns]) -> None:
     """UNION BY NAME as one by place: the left side's columns, then those that only the right side has."""
     for union in [*tree.find_all(exp.Union)]:
         if not union.args.get("by_name"):
@@ -123,7 +123,7 @@ def _unions_by_name(tree: exp.Expression, columns_of: Callable[[str], Columns]) 
         union.set("by_name", False)
 
 
-def _named(tree: exp.Expression, wanted: Columns) -> None:
+def _named(tree: exp.Expr, wanted: Columns) -> None:
     """Give a column that has no name of its own the one that DuckDB gives it."""
     while isinstance(tree, exp.SetOperation):
         tree = tree.left
@@ -135,7 +135,7 @@ def _named(tree: exp.Expression, wanted: Columns) -> None:
             column.replace(exp.alias_(column.copy(), name, quoted=True))
 
 
-def _values_replaced(tree: exp.Expression) -> None:
+def _values_replaced(tree: exp.Expr) -> None:
     """* REPLACE (…) as * EXCEPT (…) and the new values after it: whoever reads them names them."""
     for star in [*tree.find_all(exp.Star)]:
         replaced = star.args.pop("replace", None)
@@ -148,7 +148,7 @@ def _values_replaced(tree: exp.Expression) -> None:
         select.set("expressions", [*select.expressions, *replaced])
 
 
-def _rows_made(tree: exp.Expression) -> None:
+def _rows_made(tree: exp.Expr) -> None:
     """UNNEST within an expression, which Spark has only on its own: as a lateral view."""
     for place, made in enumerate([*tree.find_all(exp.Explode)]):
         if isinstance(made.parent, exp.Alias | exp.Select):
@@ -161,7 +161,7 @@ def _rows_made(tree: exp.Expression) -> None:
         select.append("laterals", exp.Lateral(this=made.copy(), view=True, alias=alias))
 
 
-def _spoken(node: exp.Expression) -> exp.Expression:
+def _spoken(node: exp.Expr) -> exp.Expr:
     """One word of DuckDB's in Spark's."""
     if isinstance(node, exp.Window):
         return _over(node)
@@ -188,18 +188,18 @@ def _over(window: exp.Window) -> exp.Window:
     return window
 
 
-def _unsigned(value: exp.Expression) -> exp.Expression:
+def _unsigned(value: exp.Expr) -> exp.Expr:
     """64 bits: a signed number, made of '0x' || digits where it is made."""
     if isinstance(value, exp.DPipe):
         value = exp.func("CONV", value.expression, exp.Literal.number(16), exp.Literal.number(-10))
     return exp.cast(value, "BIGINT")
 
 
-def _unchanged(node: exp.Expression) -> exp.Expression:
+def _unchanged(node: exp.Expr) -> exp.Expr:
     return node
 
 
-_CALLED: Mapping[str, Callable[[exp.Expression], exp.Expression]] = {
+_CALLED: Mapping[str, Callable[[exp.Expr], exp.Expr]] = {
     "EPOCH_US": lambda call: exp.func("UNIX_MICROS", *call.expressions),
     "ROW": lambda call: exp.func("STRUCT", *call.expressions),
     "PRINTF": lambda call: exp.func("FORMAT_STRING", *call.expressions),

@@ -62,6 +62,10 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     spark.stop()
+    # The virtual machine goes when its input ends; whoever waits for us waits for it too, and is told what it cost.
+    gateway: Any = spark.sparkContext._gateway
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
 
 
 if __name__ == "__main__":

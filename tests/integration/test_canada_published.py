@@ -11,6 +11,7 @@ from pathlib import Path
 
 import public_attacker
 import pytest
+from spark_builds import assert_both_engines_agree, needs_spark
 
 from broker import local
 from contracts.settings import Settings
@@ -207,3 +208,8 @@ def test_not_provided_and_not_applicable_stay_apart_to_the_page(departments, pub
 @pytest.mark.parametrize("quantity", ["visits", "completed"])
 def test_no_withheld_number_follows_and_by_the_threshold_alone_some_would(published, settings, quantity):
     public_attacker.check(settings, quantity, k=10)
+
+
+@needs_spark
+def test_spark_builds_the_same_tables_of_it(published, settings, tmp_path):
+    assert_both_engines_agree(settings, tmp_path)
