@@ -13,7 +13,7 @@ READY := .venv/.ready
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser postgres spark spark-if-possible screenshots up down check format bench audit faults compose-check lock setup clean
+.PHONY: help demo test browser postgres spark spark-worlds spark-if-possible screenshots up down check format bench audit faults compose-check lock setup clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ object-store: setup # an S3-compatible store for the tests of a lake in one: whe
 
 spark: setup ## Spark's own environment, for MIZAN_ENGINE=spark (0.5 GB, beside .venv's packages)
 	@$(BIN)/python -m warehouse.spark_environment
+
+spark-worlds: spark ## every model run by Spark, whatever its size, on a random world, against DuckDB (minutes)
+	@SPARK_WORLDS=1 $(BIN)/python -m pytest -q -n0 tests/unit/transforms/test_spark_worlds.py
 
 spark-if-possible: setup # the same for the tests that build with Spark: where it cannot be had they say that they were skipped
 	@$(BIN)/python -m warehouse.spark_environment >/dev/null || \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from contracts.errors import MizanError, UsageError
 
+_NAME_OF_ERROR = re.compile(r"\[[A-Z0-9_.]+\]")
 SPARK_VERSION = "4.1.4"
 FOLDER = f"spark-{SPARK_VERSION}"
 # Without these Delta tables cannot be read, or instants and stored types would be other ones than DuckDB's.
@@ -84,7 +86,7 @@ class Spark:
         return found
 
     def ask(self, **request: Any) -> Any:
-        """Send one request and wait for its answer. Raises SparkFailed with Spark's own first line."""
+        """Send one request and wait for its answer. Raises SparkFailed with Spark's own name of the error."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -97,8 +99,9 @@ class Spark:
             raise SparkFailed("Spark went away", hint=f"see {self._log}")
         answer = json.loads(line)
         if "failed" in answer:
-            (reason, *_) = answer["failed"].strip().splitlines()
-            raise SparkFailed(f"Spark refused: {reason}", hint=f"see {self._log}")
+            # Its words may quote a row; the log, in a folder closed to others, has them all.
+            named = _NAME_OF_ERROR.search(answer["failed"])
+            raise SparkFailed(f"Spark refused: {named[0] if named else 'no name given'}", hint=f"see {self._log}")
         return answer["is"]
 
 
@@ -129,7 +132,9 @@ def running(folder: Path) -> Iterator[Spark]:
 
 
 def _variables() -> dict[str, str]:
-    return {"SPARK_LOCAL_IP": "127.0.0.1"} | dict(os.environ) if _is_alone() else dict(os.environ)
+    # Another Spark of this machine's would be started in the place of ours.
+    variables = {name: value for name, value in os.environ.items() if name != "SPARK_HOME"}
+    return {"SPARK_LOCAL_IP": "127.0.0.1"} | variables if _is_alone() else variables
 
 
 def _is_alone() -> bool:

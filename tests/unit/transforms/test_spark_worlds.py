@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from warehouse.connection import Connection
 SPRING, SUMMER = dt.date(2020, 3, 1), dt.date(2020, 6, 15)
 
 
+# About a hundred statements, each a job of Spark's and more: minutes.
+@pytest.mark.skipif("SPARK_WORLDS" not in os.environ, reason="minutes long: make spark-worlds")
 @needs_spark
 def test_with_no_limit_spark_runs_the_models_and_gives_the_same_tables(
     bench: LakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
