@@ -35,7 +35,7 @@ def test_columns_keep_their_order_and_types(columns_of):
     sql = in_spark(parse("SELECT * REPLACE (a + 1 AS a) FROM t"), columns_of)
     assert sql.startswith(
         "SELECT CAST(`a` AS BIGINT) AS `a`, CAST(`b` AS STRING) AS `b`, CAST(`moment` AS TIMESTAMP) AS `moment`, "
-        "CAST(`day` AS DATE) AS `day`, CAST(`u` AS DECIMAL(20, 0)) AS `u` FROM ("
+        "CAST(`day` AS DATE) AS `day`, CAST(`u` AS BIGINT) AS `u` FROM ("
     )
     assert "* EXCEPT (`a`), a + 1 AS a" in sql
 
