@@ -202,5 +202,6 @@ def _unchanged(node: exp.Expr) -> exp.Expr:
 _CALLED: Mapping[str, Callable[[exp.Expr], exp.Expr]] = {
     "EPOCH_US": lambda call: exp.func("UNIX_MICROS", *call.expressions),
     "ROW": lambda call: exp.func("STRUCT", *call.expressions),
+    "LIST_POSITION": lambda call: exp.func("ARRAY_POSITION", *call.expressions),
     "PRINTF": lambda call: exp.func("FORMAT_STRING", *call.expressions),
 }

@@ -25,7 +25,7 @@ def test_the_command_builds_by_spark_what_duckdb_builds(scenarios_home, tmp_path
     by_spark, by_duckdb = (beside(scenarios_home, tmp_path / engine, engine) for engine in ("spark", "duckdb"))
     done = mizan(by_spark, "build", "--full")
     assert done.returncode == 0, done.stderr
-    assert "jalali: 1397-" in done.stdout
+    assert "1399-01" in done.stdout
     refresh.update(by_duckdb)
     assert content(by_spark) == content(by_duckdb)
     # What is counted already is DuckDB's: no session is started for it, and its rows are not left lying about.
