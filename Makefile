@@ -49,7 +49,7 @@ object-store: setup # an S3-compatible store for the tests of a lake in one: whe
 spark: setup ## Spark's own environment, for MIZAN_ENGINE=spark (0.5 GB, beside .venv's packages)
 	@$(BIN)/python -m warehouse.spark_environment
 
-spark-worlds: spark ## every model run by Spark, whatever its size, on a random world, against DuckDB (minutes)
+spark-worlds: spark ## every fact computed by Spark, whatever its size, on a random world, against DuckDB (minutes)
 	@SPARK_WORLDS=1 $(BIN)/python -m pytest -q -n0 tests/unit/transforms/test_spark_worlds.py
 
 spark-if-possible: setup # the same for the tests that build with Spark: where it cannot be had they say that they were skipped
