@@ -115,11 +115,11 @@ def _lake_waits(settings: Settings) -> tuple[bool, bool]:
 
 
 def land_events(settings: Settings | None = None) -> LandedStep:
-    """Land until nothing is left. Raises Halted after landing what could be landed."""
+    """Land what was there when it began: more may come for ever. Raises Halted after landing what could be landed."""
     from landing.drain import land
 
     settings = settings or Settings.load()
-    landed = land(settings, until_empty=True)
+    landed = land(settings)
     return LandedStep(landed.lake_version, bool(landed.batches) or _was_left_behind(settings))
 
 

@@ -10,9 +10,11 @@ from kafka import KafkaProducer
 from landing_stage import Stage, await_stopped, ended, topic, visit
 
 from contracts.settings import Settings
+from landing import drain
 from landing.drain import land
 from landing.verify import verify
 from landing.watch import lag, pending
+from pipeline import steps
 from warehouse.lake import Lake
 from warehouse.maintenance import compact
 
@@ -178,3 +180,21 @@ def test_a_step_that_landed_something_leaves_one_row_that_adds_up(stage: Stage):
     _, rows_in, rows_out, rows_aside, result = outcomes[0]
     assert rows_in == rows_out + rows_aside
     assert result == "done"
+
+
+def test_the_pipeline_s_landing_ends_though_events_never_do(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, "e-0")])
+    commit, commits = drain._Batch.land, 0
+
+    def committed_while_another_comes(*arguments: object) -> None:
+        nonlocal commits
+        commit(*arguments)
+        commits += 1
+        assert commits < 9, "the step lands what comes meanwhile, and so for ever"
+        stage.send(agency, [visit(agency, f"e-{commits}")])
+
+    monkeypatch.setattr(drain._Batch, "land", committed_while_another_comes)
+    for number in range(3):
+        steps.land_events(stage.settings)
+        assert sorted(stage.ids(agency)) == [f"e-{one}" for one in range(number + 1)]
