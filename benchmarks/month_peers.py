@@ -56,12 +56,13 @@ def main() -> None:
         chosen = [peer for peer in PEERS if asked.peer in (None, peer.environment)]
         told = {by: [(peer.name, _ask(peer, folder, by)) for peer in chosen] for by in QUESTIONS}
         ours = [(name, _build(home, asked.events, step)) for step, name in OURS] if asked.peer in (None, "ours") else []
+    limits = {by: rows[0][1]["cpu_seconds"] if chosen[0].script == "scan" else None for by, rows in told.items()}
     for by, question in QUESTIONS.items():
-        limit = told[by][0][1]["cpu_seconds"] if chosen[0].script == "scan" else None
-        keep("month_peers", [_row(name, question, row, asked.events, limit) for name, row in told[by]])
+        keep("month_peers", [_row(name, question, row, asked.events, limits[by]) for name, row in told[by]])
         if len({json.dumps(row["answer"]) for _, row in told[by] if row["answer"]}) > 1:
             sys.exit(f"the answers of {question} differ")
-    keep("month_peers", [_row(name, "every scope and channel", row, asked.events, None) for name, row in ours])
+    everything = "every scope and channel"
+    keep("month_peers", [_row(name, everything, row, asked.events, limits["channel"]) for name, row in ours])
 
 
 def _build(home: str, events: int, step: str) -> dict[str, Any]:

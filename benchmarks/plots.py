@@ -62,7 +62,9 @@ def _against_history(name: str, title: str, unit: str, rows: Sequence[Row], colu
 
 def _peers(name: str, title: str, unit: str, column: str) -> Callable[[Sequence[Row]], list[Plot]]:
     def drawn(rows: Sequence[Row]) -> list[Plot]:
-        newest = [row for row in rows if row["events"] == rows[-1]["events"]]
+        # Of two questions that all are asked, the first.
+        first = [row for row in rows if row.get("of") != "agency and channel"]
+        newest = [row for row in first if row["events"] == first[-1]["events"]]
         values = {row["measurement"]: float(row[column]) for row in newest}
         said = "; ".join(f"{one} {value:,.2f}" for one, value in values.items())
         events = svg.short(newest[0]["events"])
