@@ -315,7 +315,7 @@ class Decoder:
         for link in self._later_links:
             digest = rekeyed_sql(digest, link)
         self._connection.execute("CREATE OR REPLACE TEMP TABLE suspects (r BIGINT)")
-        for view, rows in (
+        for view, source in (
             ("landed", "decoded"),
             ("suspected", "decoded SEMI JOIN suspects ON suspects.r = decoded.rowid"),
         ):
@@ -324,7 +324,7 @@ class Decoder:
                 CREATE OR REPLACE TEMP VIEW "{view}" AS
                 SELECT decoded.rowid AS r, {listed}, pids.pid AS pid,
                     {digest} AS payload_digest
-                FROM {rows} LEFT JOIN pids ON pids.user_key = decoded.pid
+                FROM {source} LEFT JOIN pids ON pids.user_key = decoded.pid
                 """  # noqa: S608 our own column names
             )
 
