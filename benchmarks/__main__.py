@@ -1,6 +1,8 @@
 """`make bench`: run every benchmark once and write docs/benchmarks.md, each figure beside its baseline, with its plots.
 
 ``python -m benchmarks [NAME…]`` runs these alone; ``--page`` runs none and writes the page of the rows that are there.
+A benchmark without rows here keeps what the page says of it, with the date and the machine that it names: some runs
+take hours, and none is repeated for another's sake.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import plots
@@ -31,6 +34,7 @@ BENCHMARKS = (
     "whole_run",
 )
 PEERS = ROOT / "benchmarks" / "peers"
+PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
@@ -43,9 +47,8 @@ def main() -> None:
         # One that misses its mark says so at the end: the others' figures are wanted all the same.
         if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=ROOT, check=False).returncode:
             failed.append(name)
-    page = ROOT / "docs" / "benchmarks.md"
-    page.write_text(_page(), encoding="utf-8")
-    print(f"wrote {page.relative_to(ROOT)}")
+    PAGE.write_text(_page(_sections(PAGE.read_text(encoding="utf-8"))), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
     for measurement in unmarked(chosen):
         print(f"no mark guards {measurement}: python -m benchmarks.marks --set")
     lines = [f"failed: {', '.join(failed)}"] if failed else []
@@ -55,7 +58,13 @@ def main() -> None:
         sys.exit("\n".join(lines))
 
 
-def _page() -> str:
+def _sections(page: str) -> dict[str, list[str]]:
+    """What a page says of each benchmark: the lines below its title, without empty ones around them."""
+    parts = (part.partition("\n") for part in page.split("\n## ")[1:])
+    return {title.replace(" ", "_"): said.strip("\n").splitlines() for title, _, said in parts}
+
+
+def _page(before: Mapping[str, list[str]]) -> str:
     lines = [
         "# Benchmarks",
         "",
@@ -69,6 +78,7 @@ def _page() -> str:
     for name in BENCHMARKS:
         file = ROWS / f"{name}.jsonl"
         if not file.exists():
+            lines += ["", f"## {name.replace('_', ' ')}", "", *before[name]] if name in before else []
             continue
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         columns = list(dict.fromkeys(column for row in rows for column in row))

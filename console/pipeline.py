@@ -33,14 +33,18 @@ def run(follow: bool = typer.Option(False, "--follow", help="Go on: land and pub
     if not follow:
         note(f"version {_run(settings)} is published")
         return
+    newest = 0
     with until_ctrl_c() as stopped:
         while True:
+            before = newest
             if steps.waiting(settings).anything:
                 try:
-                    note(f"version {_run(settings)} is published")
+                    newest = _run(settings)
+                    note(f"version {newest} is published")
                 except GateClosed as closed:
                     note(str(closed))
-            if stopped.wait(FOLLOW_SECONDS):
+            # What came in while a version was made is taken up at once; else asking again has a cost and no use yet.
+            if stopped.wait(0 if newest != before else FOLLOW_SECONDS):
                 break
 
 

@@ -230,31 +230,29 @@ class Broken:
     note: str | None = None
 
 
-def check_metrics(settings: Settings) -> list[Broken]:
-    """Judge the built metric tables; the warnings. Raises GateClosed naming table and rows of critical failures.
+def check_metrics(connection: Connection, settings: Settings) -> list[Broken]:
+    """Judge the metric tables of an open build; the warnings. GateClosed names table and rows of critical failures.
 
     UsageError where nothing is built.
     """
-    from warehouse.connection import build_connection
     from warehouse.metric_tables import columns_of, metric_tables
 
     suite = _suite()
-    with build_connection(settings) as connection:
-        tables = metric_tables(connection)
-        frame: list[dict[str, Any]] = []
-        examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for table in tables:
-            row: dict[str, Any] = {"table": table.name, **{rule.name: None for rule in (*RULES, _HELD)}}
-            for rule in RULES:
-                if table.name not in rule.tables:
-                    continue
-                select = _filled(rule, table.built_as, table.keys, table.measures)
-                row[rule.name], examples[table.name, rule.name] = _breaking(connection, select)
-            frame.append(row)
-        if columns_of(connection, "held_scopes"):
-            row = {"table": "held_scopes", **{rule.name: None for rule in (*RULES, _HELD)}}
-            row[_HELD.name], examples["held_scopes", _HELD.name] = _breaking(connection, _HELD.select)
-            frame.append(row)
+    tables = metric_tables(connection)
+    frame: list[dict[str, Any]] = []
+    examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for table in tables:
+        row: dict[str, Any] = {"table": table.name, **{rule.name: None for rule in (*RULES, _HELD)}}
+        for rule in RULES:
+            if table.name not in rule.tables:
+                continue
+            select = _filled(rule, table.built_as, table.keys, table.measures)
+            row[rule.name], examples[table.name, rule.name] = _breaking(connection, select)
+        frame.append(row)
+    if columns_of(connection, "held_scopes"):
+        row = {"table": "held_scopes", **{rule.name: None for rule in (*RULES, _HELD)}}
+        row[_HELD.name], examples["held_scopes", _HELD.name] = _breaking(connection, _HELD.select)
+        frame.append(row)
     policy = thresholds(settings)
     found = judge(
         frame, suite, group_by="table", seconds=policy["judge_seconds"], retry_seconds=policy["retry_seconds"]

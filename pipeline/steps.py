@@ -21,6 +21,7 @@ from pipeline import progress
 if TYPE_CHECKING:
     from expectations.gate import GateResult
     from landing.replay import Replayed
+    from warehouse.connection import Connection
     from warehouse.postgres import Copied
     from warehouse.publish import Published
 
@@ -212,7 +213,7 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
     from expectations.metrics import check_metrics
     from transforms.refresh import build_month, pending_months, refresh_evaluations
     from warehouse.lake_damage import check_lake
-    from warehouse.publish import in_service, publish
+    from warehouse.publish import publish
     from warehouse.published import current
 
     settings = settings or Settings.load()
@@ -222,11 +223,12 @@ def publish_marts(settings: Settings | None = None, *, rollback: str | None = No
         for month in pending_months(settings):
             build_month(settings, month)
         refresh_evaluations(settings)
-    # Judging takes seconds; what is in service already has been judged.
-    if rollback is None and in_service(settings) is None:
-        for warning in check_metrics(settings):
+
+    def judge(build: Connection) -> None:
+        for warning in check_metrics(build, settings):
             log.warning("%s: %d rows break %s", warning.table, warning.rows, warning.rule)
-    published = publish(settings, rollback=rollback, pages=write_pages)
+
+    published = publish(settings, rollback=rollback, pages=write_pages, judge=judge)
     if published.is_new:
         lake_version = ((current(settings) or {}).get("lake") or {}).get("events")
         tell(log, "version published", step="publish", published_version=published.version, lake_version=lake_version)

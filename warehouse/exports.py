@@ -16,6 +16,7 @@ from contracts.durable import sha256
 from warehouse.connection import Connection
 from warehouse.metric_tables import columns_of, quoted
 from warehouse.published import POINTER
+from warehouse.restated import tables_of
 from warehouse.version_files import Tier, version_name
 
 _FIELD_TYPES = {
@@ -44,6 +45,7 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
     ).fetchall()
     name = version_name(tier.version)
     earlier = _attach_earlier(connection, tier)
+    before = tables_of(connection, "earlier") - frozenset(_OF_EACH_VERSION)
     grains = dict(
         connection.execute(
             "SELECT table_name, json_extract_string(contract, '$.grain[*]') FROM snapshot.marts.metric_definitions"
@@ -61,7 +63,7 @@ def write(connection: Connection, tier: Tier, *, is_public: bool) -> None:
         columns = (
             columns_of(connection, relation) if not table.startswith("_") else {"key": "VARCHAR", "value": "VARCHAR"}
         )
-        is_same = earlier is not None and table not in _OF_EACH_VERSION and _is_same(connection, table)
+        is_same = table in before and _is_same(connection, table)
         working = tier.working_folder / f"{tier.name}-{table}.parquet"
         if not (is_same and earlier and earlier.link(f"parquet/{table}/{earlier.name}.parquet", working)):
             _copy(connection, f"SELECT * FROM {relation}", str(working), "FORMAT parquet, COMPRESSION zstd")  # noqa: S608
@@ -166,9 +168,6 @@ def _attach_earlier(connection: Connection, tier: Tier) -> _Earlier | None:
 
 def _is_same(connection: Connection, table: str) -> bool:
     """True where both versions of a table have the same columns, and the same rows in the same order."""
-    known = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'earlier' AND table_name = $table"
-    if not connection.execute(known, {"table": table}).fetchall():
-        return False
     # Each row in its place: the order of rows is part of a file.
     placed = "(SELECT rowid AS place, * FROM {}.marts.{}) AS own"
     found = [

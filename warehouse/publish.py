@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ from warehouse.version_files import Tier, collect, next_version, sweep, version_
 
 # Writes pages about an open version into a new folder; the third is an earlier version's folder, to link from.
 Pages = Callable[[Connection, Path, Path | None], None]
+# Looks at the open build before anything new of it is published; what it raises stops that.
+Judge = Callable[[Connection], None]
 
 _VERSION = re.compile(r"v?0*([1-9]\d{0,8})")
 
@@ -58,12 +61,14 @@ def publish(
     rollback: str | None = None,
     now: dt.datetime | None = None,
     pages: Pages | None = None,
+    judge: Judge | None = None,
 ) -> Published:
     """Publish what was built, if it differs from what is published (or ``force``).
 
     ``rollback`` ("v3") publishes the content of an earlier version as a new one; the build stays as it is, and nothing
-    replaces the rolled-back figures until the build changes. ``pages`` writes the public tier's report. Raises
-    UsageError where nothing is built, or where the version asked for is not kept.
+    replaces the rolled-back figures until the build changes. ``pages`` writes the public tier's report, ``judge`` is
+    asked of a build that is about to be published, and not of a rollback, which has been judged. Raises UsageError
+    where nothing is built, or where the version asked for is not kept.
     """
     failpoint("pub.start")
     now = now or dt.datetime.now(dt.UTC)
@@ -83,17 +88,13 @@ def publish(
         standing = _in_service(before, fingerprint)
         if standing is not None and wanted is None and not force:
             return standing
+        if judge is not None and wanted is None:
+            judge(connection)
         return _make(settings, connection, tables, before, fingerprint, wanted, now, pages)
 
 
-def in_service(settings: Settings, *, now: dt.datetime | None = None) -> Published | None:
-    """The version in service if it already is what ``publish`` would make; None if there is something to publish."""
-    with build_connection(settings) as connection:
-        return in_service_of(connection, settings, now or dt.datetime.now(dt.UTC))
-
-
-def in_service_of(connection: Connection, settings: Settings, now: dt.datetime) -> Published | None:
-    """The same, of an open build database."""
+def in_service(connection: Connection, settings: Settings, now: dt.datetime) -> Published | None:
+    """The version in service if it already is what ``publish`` would make of this build; None where it is not."""
     tables = metric_tables(connection)
     shaping.shape(connection, tables, settings, now)
     fingerprint = shaping.fingerprint(connection, tables, settings)
@@ -177,9 +178,7 @@ def _make(
                     write_counts(connection, settings, decided.withheld, decided.told, target="target")
         tier.settle()
         made[name] = tier
-    for name, tier in made.items():
-        with memory_connection(settings, threads=1) as reader:
-            exports.write(reader, tier, is_public=name == "public")
+    _export(settings, list(made.values()))
     if pages is not None:
         _write_pages(made["public"], current["public"], pages)
     for name, tier in made.items():
@@ -228,6 +227,17 @@ def _decided(
                 break
         connection.execute("DROP VIEW IF EXISTS told_before")
     return _Decided(relations, withheld, check_public(connection, tables, relations, withheld))
+
+
+def _export(settings: Settings, tiers: Sequence[Tier]) -> None:
+    """Write the exports of all tiers side by side: some hundred small files, each made durable."""
+
+    def write(tier: Tier) -> None:
+        with memory_connection(settings, threads=1) as reader:
+            exports.write(reader, tier, is_public=tier.name == "public")
+
+    with ThreadPoolExecutor(len(tiers)) as pool:
+        list(pool.map(write, tiers))
 
 
 def _write_pages(tier: Tier, before: Manifest | None, pages: Pages) -> None:
@@ -284,8 +294,10 @@ def _written(
     earlier: str,
 ) -> Iterator[None]:
     """Write the tier's database file, closed and complete when left, under its temporary name."""
-    # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included.
-    connection.execute(f"ATTACH '{_quoted(tier.working_database)}' AS target (STORAGE_VERSION 'v1.0.0')")
+    # Storage v1.0.0: DuckDB 2's own format can be read by no 1.x client, BI drivers included. No log is written
+    # ahead: a file whose publisher dies is swept away, and a whole one is made durable before it gets its name.
+    options = "STORAGE_VERSION 'v1.0.0', RECOVERY_MODE no_wal_writes"
+    connection.execute(f"ATTACH '{_quoted(tier.working_database)}' AS target ({options})")
     try:
         connection.execute("CREATE SCHEMA target.marts")
         for table in tables:
@@ -306,7 +318,7 @@ def _written(
         snapshot.write_meta(connection, settings, tier.name, tier.version, lake, now, target="target")
         write_losses(connection, target="target")
         passports.write(connection, tables, lake, now, target="target")
-        # Some hundred small statements in one commit, because each commit is made durable.
+        # Some hundred small statements in one commit.
         in_transaction(connection, lambda: write_remarks(connection, tables, target="target"))
         yield
         connection.execute("CHECKPOINT target")

@@ -25,7 +25,7 @@ from warehouse import month_closings
 from warehouse.connection import Connection, build_connection, memory_connection
 from warehouse.metric_tables import MetricTable, metric_tables, quoted
 from warehouse.month_closings import CLOSE, REOPEN, Closing, release_folder, releases_folder
-from warehouse.publish import in_service_of
+from warehouse.publish import in_service
 from warehouse.published import Manifest, manifest, open_published
 from warehouse.signing import create_signing_key, sign
 
@@ -166,7 +166,7 @@ def _closable(
             f"{month.label} misses batches that the gate holds: {', '.join(agency for (agency,) in held)}",
             hint="mizan gate shows them; mizan gate release BATCH --agency ID --by NAME --reason TEXT",
         )
-    if in_service_of(connection, settings, now) is None:
+    if in_service(connection, settings, now) is None:
         raise UsageError("the build has figures that are not published", hint="run: mizan publish")
     return standing, found
 

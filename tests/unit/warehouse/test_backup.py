@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import stat
@@ -21,6 +22,7 @@ from pipeline.backup import backup
 from pipeline.backup_store import BackupStore
 from pipeline.restore import check, restore
 from pipeline.steps import initialise
+from warehouse.connection import build_connection
 from warehouse.lake import Lake
 from warehouse.landing_log import next_offsets
 from warehouse.maintenance import compact
@@ -283,7 +285,8 @@ def test_a_restored_version_stays_in_service_until_the_build_says_otherwise(home
     restore(home, tmp_path / "backup")
     home.build_file.write_bytes(kept)
     assert current(home) == before
-    assert in_service(home) is not None
+    with build_connection(home) as build:
+        assert in_service(build, home, dt.datetime.now(dt.UTC)) is not None
 
 
 def test_the_commands_say_what_they_did_and_end_with_the_documented_codes(home, tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contracts.errors import GateClosed, UsageError
-from expectations import metrics
+from expectations.metrics import check_metrics
+from warehouse.connection import build_connection
 
 
 @pytest.fixture
@@ -32,8 +33,13 @@ def good(build):
     return build
 
 
+def checked(settings):
+    with build_connection(settings) as connection:
+        return check_metrics(connection, settings)
+
+
 def test_a_good_build_passes(settings, good):
-    assert metrics.check_metrics(settings) == []
+    assert checked(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -72,13 +78,13 @@ def test_a_good_build_passes(settings, good):
 def test_a_broken_rule_stops_publishing_and_names_table_and_rows(settings, good, rule, table, change):
     good.run(f"UPDATE {table}_v1 {change}")
     with pytest.raises(GateClosed, match=rf"{table}: \d+ rows? break {rule} \((jalali|gregorian)/1399-") as closed:
-        metrics.check_metrics(settings)
+        checked(settings)
     assert closed.value.exit_code == 3
 
 
 def test_a_held_agency_nobody_knows_is_a_warning(settings, good):
     good.run("INSERT INTO held_scopes VALUES ('jalali', '1399-01', 'national', 'IR', 'nobody')")
-    (warning,) = metrics.check_metrics(settings)
+    (warning,) = checked(settings)
     assert (warning.table, warning.rule, warning.severity, warning.rows) == (
         "held_scopes",
         "held_agencies_known",
@@ -91,9 +97,9 @@ def test_a_judge_that_dies_stops_publishing(settings, good, monkeypatch, tmp_pat
     (tmp_path / "great_expectations.py").write_text("raise ImportError('broken install')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(GateClosed, match="not judged"):
-        metrics.check_metrics(settings)
+        checked(settings)
 
 
 def test_without_a_build_there_is_nothing_to_judge(settings):
     with pytest.raises(UsageError):
-        metrics.check_metrics(settings)
+        checked(settings)
