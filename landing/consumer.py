@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from operator import is_, itemgetter, lt
@@ -27,6 +28,10 @@ MIRROR_GROUP = "mizan-landing"
 CHUNK_RECORDS = 20_000
 CHUNK_BYTES = 24 * 2**20
 SILENCE_SECONDS = 60.0
+# Topics are read side by side as long as they hold fewer records than this together. Of a longer backlog a batch then
+# holds a short stretch of few senders' ids, and a later id is looked up in few files: read all at once, each batch of
+# 120 M events spanned a month of everybody's, and landing an event came to cost more with each file.
+SIDE_BY_SIDE = 200_000
 # The client tells it within the words of another error.
 _LOG_CUT = KafkaError(KafkaError._LOG_TRUNCATION).str()
 
@@ -77,7 +82,9 @@ class Reader:
         self.ends = {partition: end for partition, (_, end) in ranges.items()}
         self.stopped: dict[Partition, Stopped] = {}
         self.trouble = ""
-        self._open = {partition for partition, (start, end) in ranges.items() if start < end}
+        self._epochs = epochs or {}
+        self._open: set[Partition] = set()
+        self._later = self._in_turn([partition for partition, (start, end) in ranges.items() if start < end])
         self._consumer = Consumer(
             {
                 **login.for_librdkafka(),
@@ -98,13 +105,6 @@ class Reader:
                 "error_cb": self._note,
             }
         )
-        known = epochs or {}
-        self._consumer.assign(
-            [
-                TopicPartition(t, p, self.position[t, p], leader_epoch=known.get((t, p), -1))
-                for t, p in sorted(self._open)
-            ]
-        )
 
     def __enter__(self) -> Reader:
         return self
@@ -123,7 +123,8 @@ class Reader:
     def chunks(self) -> Iterator[Chunk]:
         """Chunks until every partition is at its end. Raises TryAgain when Kafka falls silent for a minute."""
         heard, asked = time.monotonic(), max(1, self._chunk_records // 200)
-        while self._open:
+        while self._open or self._later:
+            self._take_up()
             messages = self._consumer.consume(asked, 0.25)
             # Asked for by number, wide records would come by the gigabyte; at first nobody knows how wide they are.
             size = sum(map(len, messages))
@@ -134,6 +135,32 @@ class Reader:
             elif time.monotonic() - heard > SILENCE_SECONDS:
                 raise TryAgain(f"Kafka has not answered for {SILENCE_SECONDS:.0f} s {self.trouble}".strip())
             yield from self._taken(messages)
+
+    def _in_turn(self, partitions: Sequence[Partition]) -> deque[list[Partition]]:
+        """The partitions by topic, in the order of being read: a long backlog of one keeps no other waiting."""
+        topics = [list(same) for _, same in groupby(sorted(partitions), itemgetter(0))]
+        return deque(sorted(topics, key=lambda topic: self._left(topic) >= SIDE_BY_SIDE))
+
+    def _left(self, partitions: Iterable[Partition]) -> int:
+        return sum(self.ends[partition] - self.position[partition] for partition in partitions)
+
+    def _take_up(self) -> None:
+        """Begin to read the next topics once the others have little left."""
+        if not self._later:
+            return
+        left, coming = self._left(self._open), []
+        while self._later and left < SIDE_BY_SIDE:
+            topic = self._later.popleft()
+            coming += topic
+            left += self._left(topic)
+        if coming:
+            self._open.update(coming)
+            self._consumer.incremental_assign(
+                [
+                    TopicPartition(t, p, self.position[t, p], leader_epoch=self._epochs.get((t, p), -1))
+                    for t, p in coming
+                ]
+            )
 
     def _taken(self, messages: list[Message]) -> Iterator[Chunk]:
         """The messages as chunks. They come in runs of one partition; a run in order, within its range, goes whole."""

@@ -11,10 +11,14 @@ from landing_stage import Stage, topic, visit
 
 from benchmarks.many_topics import PARTITIONS, most_open_files
 from broker.administration import add_agencies
+from contracts.settings import Settings
+from landing import consumer
 from landing.cluster import Cluster
 from landing.drain import land
 from landing.plan import make_plan
 from landing.verify import verify
+from warehouse.lake import Lake
+from warehouse.landing_log import commits
 
 pytestmark = pytest.mark.integration
 
@@ -48,4 +52,25 @@ def test_one_landing_of_many_topics_takes_one_commit_and_few_files(stage: Stage)
     plan = make_plan(Cluster(stage.settings.kafka()), {})
     assert time.process_time() - begun < PLAN_CPU_SECONDS
     assert len(plan.ranges) >= AGENCIES * PARTITIONS
+    assert verify(stage.settings, deep=True).ok
+
+
+def test_of_a_long_backlog_a_batch_holds_few_senders_and_short_ones_do_not_wait(stage: Stage, monkeypatch):
+    monkeypatch.setattr(consumer, "SIDE_BY_SIDE", 100)
+    tag = secrets.token_hex(4)
+    backlog = {f"{name}-{tag}": count for name, count in (("a-long", 300), ("b-short", 20), ("c-long", 300))}
+    add_agencies(stage.settings, list(backlog), partitions=PARTITIONS)
+    stage.agencies = list(backlog)
+    for agency, count in backlog.items():
+        stage.send(agency, [visit(agency, f"e-{number}") for number in range(count)], partitions=PARTITIONS)
+    capped = Settings.load({**stage.environment, "MIZAN_LAND_CAP": "60"}, folder=stage.settings.home)
+    assert land(capped).events == sum(backlog.values())
+    first, short, last = backlog
+    batches = [set(one.said["agencies"]) for one in commits(Lake(stage.settings), "events") if one.kind == "land"]
+    assert max(n for n, said in enumerate(batches) if short in said) <= min(
+        n for n, said in enumerate(batches) if last in said
+    )
+    # Side by side only where the one has little left.
+    assert sum({first, last} <= agencies for agencies in batches) <= 2
+    assert len(batches) >= 10
     assert verify(stage.settings, deep=True).ok
