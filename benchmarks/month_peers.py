@@ -19,12 +19,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.peers.environment import HERE, told_by
+from benchmarks.peers.environment import HERE, is_here, told_by
 from benchmarks.rows import keep
 
 
 class Peer(NamedTuple):
-    """A program of peers/month: where its packages are pinned (ours where nowhere), and what it is called."""
+    """A program of peers/month: whose environment it runs in (peers/environment.py), and what it is called."""
 
     script: str
     environment: str
@@ -38,6 +38,7 @@ PEERS = (
     Peer("duckdb_distinct", "ours", "DuckDB count(DISTINCT)"),
     Peer("polars_distinct", "polars", "Polars, streaming"),
     Peer("datafusion_distinct", "datafusion", "DataFusion"),
+    Peer("spark_distinct", "spark", "Spark local, 2 GB heap"),
 )
 # What is asked, and how it is called.
 QUESTIONS = {"channel": "channels and all", "agency": "agency and channel"}
@@ -50,10 +51,12 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=2_000_000)
     arguments.add_argument("--peer", choices=sorted({peer.environment for peer in PEERS}), help="that one alone")
     asked = arguments.parse_args()
+    chosen = [peer for peer in PEERS if asked.peer in (None, peer.environment) and is_here(peer.environment)]
+    if not chosen:
+        return
     with tempfile.TemporaryDirectory(prefix="month-peers-") as home:
         _build(home, asked.events, "lake")
         folder = _flat(Path(home))
-        chosen = [peer for peer in PEERS if asked.peer in (None, peer.environment)]
         told = {by: [(peer.name, _ask(peer, folder, by)) for peer in chosen] for by in QUESTIONS}
         ours = [(name, _build(home, asked.events, step)) for step, name in OURS] if asked.peer in (None, "ours") else []
     limits = {by: rows[0][1]["cpu_seconds"] if chosen[0].script == "scan" else None for by, rows in told.items()}

@@ -24,8 +24,16 @@ class Asked(NamedTuple):
     folder: str
 
 
-def tell(land: Callable[[Asked], None]) -> None:
-    """Land once, with everything imported before, and print the line."""
+def asked() -> Asked:
+    """What this program is asked."""
     bootstrap, topic, count, folder = sys.argv[1:]
-    _, cost = measured(lambda: land(Asked(bootstrap, topic, int(count), folder)))
+    return Asked(bootstrap, topic, int(count), folder)
+
+
+def tell(land: Callable[[Asked], None], *others: int) -> None:
+    """Land once, with everything imported before, and print the line.
+
+    ``others``: processes whose cost is the program's too (cost.py).
+    """
+    _, cost = measured(lambda: land(asked()), *others)
     print(json.dumps(cost), flush=True)

@@ -18,10 +18,13 @@ Answer = dict[str, list[int]]
 COLUMNS = {"channel": ["channel"], "agency": ["agency_id", "channel"]}
 
 
-def tell(ask: Callable[[str, list[str]], Answer]) -> None:
-    """Ask once, with everything imported before, and print the line. ``ask`` is given the folder and the columns."""
+def tell(ask: Callable[[str, list[str]], Answer], *others: int) -> None:
+    """Ask once, with everything imported before, and print the line. ``ask`` is given the folder and the columns.
+
+    ``others``: processes whose cost is the program's too (cost.py).
+    """
     columns = COLUMNS[sys.argv[2]]
-    answer, cost = measured(lambda: ask(sys.argv[1], columns))
+    answer, cost = measured(lambda: ask(sys.argv[1], columns), *others)
     print(json.dumps({**cost, "answer": dict(sorted(answer.items()))}))
 
 
