@@ -8,6 +8,7 @@ take hours, and none is repeated for another's sake.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.marks import TOLERANCE, dearer, unmarked
+from warehouse.spark import SPARK_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "var" / "bench"
@@ -92,8 +94,11 @@ def _page(before: Mapping[str, list[str]]) -> str:
 
 def _pinned_peers() -> list[str]:
     """The programs measured beside ours, as pinned: ``chdb 4.4.0``."""
-    lines = [(file.stem, line) for file in sorted(PEERS.glob("*.txt")) for line in file.read_text().splitlines()]
-    return [line.split()[0].replace("==", " ") for name, line in lines if line.startswith(f"{name}==")]
+    of_packages = {file: rf"^{re.escape(file.stem)}==(\S+)" for file in PEERS.glob("*.txt")}
+    of_jars = {file: rf"{re.escape(file.stem)}-(\d\S*)\.jar$" for file in PEERS.glob("*.sha256")}
+    pinned = {file.stem: re.search(named, file.read_text(), re.M) for file, named in (of_packages | of_jars).items()}
+    versions = {name: found[1] for name, found in pinned.items() if found} | {"pyspark": SPARK_VERSION}
+    return [f"{name} {version}" for name, version in sorted(versions.items())]
 
 
 def _measured_on(file: Path) -> str:

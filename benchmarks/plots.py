@@ -79,7 +79,7 @@ DRAWN: Mapping[str, Callable[[Sequence[Row]], list[Plot]]] = {
     "landing_peers": _peers(
         "landing-peers",
         "A topic to Parquet",
-        "CPU-seconds per million events; ours alone checks, makes pids, takes out repeats, exactly once",
+        "CPU-seconds per million events; ours alone checks, makes pids, takes out repeats, sets bad records aside",
         "cpu_seconds_per_million",
     ),
     "month_peers": _peers(

@@ -26,6 +26,7 @@ HASHES = {
     "warehouse/spark-requirements.txt",
     "warehouse/spark_environment.py",
     *(f"benchmarks/peers/{path.name}" for path in (ROOT / "benchmarks" / "peers").glob("*.txt")),
+    *(f"benchmarks/peers/{path.name}" for path in (ROOT / "benchmarks" / "peers").glob("*.sha256")),
 }
 # Findings that are no secrets: vectors that are made to be known, digests of what a scenario sends, planted addresses.
 PUBLIC = {
