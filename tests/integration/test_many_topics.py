@@ -25,6 +25,8 @@ pytestmark = pytest.mark.integration
 AGENCIES = 60
 # Of the processor: the five seconds of a thousand, for as many as there are.
 PLAN_CPU_SECONDS = 5.0 * AGENCIES / 1000
+# Records of a backlog that Kafka hands over in several pieces, so that topics would come mixed.
+LONG = 30_000
 
 
 def send_to_all(stage: Stage, name: str) -> int:
@@ -56,14 +58,14 @@ def test_one_landing_of_many_topics_takes_one_commit_and_few_files(stage: Stage)
 
 
 def test_of_a_long_backlog_a_batch_holds_few_senders_and_short_ones_do_not_wait(stage: Stage, monkeypatch):
-    monkeypatch.setattr(consumer, "SIDE_BY_SIDE", 100)
+    monkeypatch.setattr(consumer, "SIDE_BY_SIDE", 2_000)
     tag = secrets.token_hex(4)
-    backlog = {f"{name}-{tag}": count for name, count in (("a-long", 300), ("b-short", 20), ("c-long", 300))}
+    backlog = {f"{name}-{tag}": count for name, count in (("a-long", LONG), ("b-short", 20), ("c-long", LONG))}
     add_agencies(stage.settings, list(backlog), partitions=PARTITIONS)
     stage.agencies = list(backlog)
     for agency, count in backlog.items():
         stage.send(agency, [visit(agency, f"e-{number}") for number in range(count)], partitions=PARTITIONS)
-    capped = Settings.load({**stage.environment, "MIZAN_LAND_CAP": "60"}, folder=stage.settings.home)
+    capped = Settings.load({**stage.environment, "MIZAN_LAND_CAP": "3000"}, folder=stage.settings.home)
     assert land(capped).events == sum(backlog.values())
     first, short, last = backlog
     batches = [set(one.said["agencies"]) for one in commits(Lake(stage.settings), "events") if one.kind == "land"]
