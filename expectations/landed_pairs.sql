@@ -1,7 +1,8 @@
 -- One row per (batch, agency) of `pending`: what the expectations of landed_events.py look at.
 --
 -- Reads    events, quarantine: the lake's tables; judged: rows of `pending` with the flags of summary.py;
---          pending, known_agencies, excess (control totals, summary.py)
+--          pending (a portion of waiting, all that has no verdict), known_agencies, excess (control totals, summary.py);
+--          the variables first_id and last_id, of the ids in judged
 -- Counts   rows as landed: tests and retracted events included, this is about delivery
 -- Blank    not enough to judge by: a new agency's batch is not wrong
 -- Never    values of a person: a user's key is counted, not selected
@@ -36,7 +37,9 @@ same_hash AS (
     SELECT hash(source, event_id) AS id_hash
     FROM events
     SEMI JOIN landed_ids ON landed_ids.id_hash = hash(events.source, events.event_id)
-    WHERE agency_id IN (SELECT agency_id FROM pending)
+    WHERE
+        agency_id IN (SELECT agency_id FROM pending)
+        AND event_id BETWEEN getvariable('first_id') AND getvariable('last_id')
     GROUP BY id_hash
     HAVING count(*) > 1
 ),
@@ -47,7 +50,9 @@ copies AS (
         event_id
     FROM events
     SEMI JOIN same_hash ON same_hash.id_hash = hash(events.source, events.event_id)
-    WHERE agency_id IN (SELECT agency_id FROM pending)
+    WHERE
+        agency_id IN (SELECT agency_id FROM pending)
+        AND event_id BETWEEN getvariable('first_id') AND getvariable('last_id')
     GROUP BY source, event_id
     HAVING count(*) > 1
 ),
@@ -146,7 +151,7 @@ past_days AS (
         event_type = $completed AS is_completed,
         count(*) AS day_events
     FROM events
-    ANTI JOIN pending USING (batch_id, agency_id)
+    ANTI JOIN waiting USING (batch_id, agency_id)
     WHERE agency_id IN (SELECT agency_id FROM pending)
     GROUP BY ALL
 ),

@@ -1,4 +1,4 @@
-"""The frame the gate judges: one row per landed (batch, agency), numbers only, made by DuckDB in one pass of SQL.
+"""The frame the gate judges: one row per landed (batch, agency), numbers only, made by DuckDB, a portion at a time.
 
 No value of a person leaves DuckDB: keys are counted there, and the frame holds counts and shares.
 """
@@ -6,7 +6,7 @@ No value of a person leaves DuckDB: keys are counted there, and the frame holds 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ COMPLETED = "ir.egov.transaction.completed.v1"
 CONTROL_TOTAL = "ir.egov.agency.control_total.v1"
 RETRACTED = "ir.egov.event.retracted.v1"
 INDEX = ("batch_id", "agency_id")
+# So many events are judged in one go: what tells repeats among them lies in memory.
+EVENTS_AT_ONCE = 10_000_000
+_PAIR = {"batch_id": "VARCHAR", "agency_id": "VARCHAR"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def frame(
     try:
         view_files(connection, "events", lake.events, dict(lake_tables()["events"]))
         view_files(connection, "quarantine", lake.quarantine, dict(lake_tables()["quarantine"]))
-        _table(connection, "pending", {"batch_id": "VARCHAR", "agency_id": "VARCHAR"}, pairs)
+        _table(connection, "waiting", _PAIR, pairs)
         _table(connection, "known_services", {"service_id": "VARCHAR"}, [(one,) for one in reference.services])
         _table(connection, "known_agencies", {"agency_id": "VARCHAR"}, [(one,) for one in reference.agencies])
         _table(connection, "known_places", {"place_id": "VARCHAR", "kind": "VARCHAR"}, list(reference.places.items()))
@@ -70,17 +73,46 @@ def frame(
             {"agency_id": "VARCHAR", "decided_at": "TIMESTAMPTZ"},
             list(last_decided.items()),
         )
-        connection.execute(_judged_view())
-        _make_excess(connection, policy, now)
-        parameters = {
-            "completed": COMPLETED,
-            **{name: policy[name] for name in ("judged_events", "reject_rate_rows", "large_batch", "history_days")},
-        }
-        found = connection.execute(_sql("landed_pairs"), parameters)
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return [row for portion in _portions(connection) for row in _rows(connection, portion, policy, now)]
     finally:
         connection.close()
+
+
+def _portions(connection: Connection) -> Iterator[list[tuple[str, str]]]:
+    """The pairs of ``waiting`` in the order of batches, as many at a time as memory holds; a pair is never parted."""
+    sizes = connection.execute("""
+        SELECT batch_id, agency_id, count(events.event_id)
+        FROM waiting LEFT JOIN events USING (batch_id, agency_id)
+        GROUP BY batch_id, agency_id ORDER BY batch_id, agency_id
+    """).fetchall()
+    portion: list[tuple[str, str]] = []
+    held = 0
+    for batch_id, agency_id, events in sizes:
+        if portion and held + events > EVENTS_AT_ONCE:
+            yield portion
+            portion, held = [], 0
+        portion.append((batch_id, agency_id))
+        held += events
+    if portion:
+        yield portion
+
+
+def _rows(
+    connection: Connection, portion: Sequence[tuple[str, str]], policy: Mapping[str, float], now: dt.datetime
+) -> list[dict[str, Any]]:
+    """The frame's rows of some of the waiting pairs. What they are held against is the whole lake in any case."""
+    _table(connection, "pending", _PAIR, portion)
+    connection.execute(_judged_view())
+    for end, which in (("first_id", "min"), ("last_id", "max")):
+        connection.execute(f"SET VARIABLE {end} = (SELECT {which}(event_id) FROM judged)")
+    _make_excess(connection, policy, now)
+    parameters = {
+        "completed": COMPLETED,
+        **{name: policy[name] for name in ("judged_events", "reject_rate_rows", "large_batch", "history_days")},
+    }
+    found = connection.execute(_sql("landed_pairs"), parameters)
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _sql(name: str) -> str:

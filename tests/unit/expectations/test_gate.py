@@ -12,6 +12,7 @@ from deltalake import CommitProperties, write_deltalake
 
 from contracts.errors import UsageError
 from contracts.settings import Settings
+from expectations import summary
 from expectations.gate import GateResult, gate, release, standing
 from warehouse.lake import Lake, arrow_schema
 from warehouse.landing_log import METADATA
@@ -165,6 +166,40 @@ def test_warnings_flag_and_do_not_hold(settings, catalogue, event, land):
     assert found["volume_as_usual"] == 15
     assert found["no_long_silence"] == 20
     assert found["channels_as_usual"] == pytest.approx(148 / 150)
+
+
+def test_a_long_backlog_is_judged_in_portions_and_no_differently(
+    settings, catalogue, event, rejected, land, monkeypatch
+):
+    land([event(batch="b0", occurred_at=NOON - dt.timedelta(days=20 - day)) for day in range(20) for _ in range(10)])
+    assert gate(settings, catalogue=catalogue).held == []
+    twin, again = event(batch="b1"), {"transaction_id": "t-again"}
+    land(
+        [
+            *(event(batch=batch, pid=b"0" * 16) for batch in ("b1", "b2", "b3") for _ in range(120)),
+            twin,
+            {**twin, "batch_id": "b3"},
+            event(batch="b1", **again),
+            event(batch="b2", **again),
+            event("agency-b", batch="b2"),
+            {**control_total(event, 1), "batch_id": "b3"},
+        ],
+        [rejected(batch="b2"), rejected("agency-c", batch="b3")],
+    )
+    frames = []
+
+    def both(*given: Any, **more: Any) -> list[dict[str, Any]]:
+        for most in (summary.EVENTS_AT_ONCE, 1):
+            monkeypatch.setattr(summary, "EVENTS_AT_ONCE", most)
+            frames.append(summary.frame(*given, **more))
+        return frames[-1]
+
+    monkeypatch.setattr("expectations.gate.frame", both)
+    held = gate(settings, catalogue=catalogue).held
+    whole, portions = frames
+    assert portions == whole
+    assert {(row["batch"], row["agency_id"]) for row in held} >= {("b1", "agency-a"), ("b3", "agency-a")}
+    assert [row["completed_twice"] for row in whole if row["agency_id"] == "agency-a"] == [1, 1, 0]
 
 
 def test_a_held_batch_stays_held_until_it_is_released_by_name(settings, catalogue, event, land):
