@@ -27,9 +27,13 @@ _DECLARATION_COLUMNS = """e.source, e.event_id, e.batch_id, e.agency_id, e.occur
 
 @dataclass(frozen=True)
 class Change:
-    """What ``find`` found. ``fresh``: nothing was counted before, so everything there is was added."""
+    """What ``find`` found. ``fresh``: nothing was counted before, so everything there is was added.
+
+    ``added``: the events that began to count.
+    """
 
     fresh: bool
+    added: int
     events: bool
     declarations: bool
     inquiries: bool
@@ -96,9 +100,9 @@ def find(connection: Connection) -> Change:
     if fresh:
         _take_person_months(connection)
     retractions = count(connection, "chg_retracted") + count(connection, "chg_restored") > 0
-    events = count(connection, "chg_added") + count(connection, "chg_removed") > 0
+    added, removed = count(connection, "chg_added"), count(connection, "chg_removed")
     inquiries = fresh or _keep_inquiries(connection, rows)
-    return Change(fresh, events, declarations or retractions, inquiries)
+    return Change(fresh, added, added + removed > 0, declarations or retractions, inquiries)
 
 
 def pairs(connection: Connection) -> list[tuple[str, str, int]]:

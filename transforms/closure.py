@@ -13,6 +13,8 @@ from transforms.changes import COLUMNS, Change, count, keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
 
+# So many events are put in order in one go, and no more of their transactions, visits and sessions lie in memory.
+EVENTS_AT_ONCE = 10_000_000
 _CHANGED = "(SELECT * FROM chg_added UNION ALL SELECT * FROM chg_removed)"
 # Where a fact's rows of the touched entities are: in the fact table and in stg_events alike.
 _TOUCHED = {
@@ -30,14 +32,20 @@ _NEAR = """EXISTS (
 )"""
 
 
-def apply(connection: Connection, change: Change) -> None:
-    """Update every fact, and note the months whose figures may have changed."""
+def apply(connection: Connection, change: Change, *, at_once: int | None) -> None:
+    """Update every fact, and note the months whose figures may have changed.
+
+    Entities of more events than ``at_once`` are made a portion at a time, of None in one go.
+    """
     keep(connection, "chg_months", "SELECT ''::VARCHAR AS calendar, 0::INTEGER AS month_no LIMIT 0")
     if change.events:
         if not change.fresh:
             _keep_closure(connection)
         for name in ("fct_transactions", "fct_visits", "fct_sessions"):
-            _replace_touched(connection, _fact(name), change, events=_EVENTS_OF[name])
+            if change.fresh:
+                _make(connection, _fact(name), 1 if at_once is None else -(-change.added // at_once))
+            else:
+                _replace_touched(connection, _fact(name), events=_EVENTS_OF[name])
         for name in ("fct_activity", "fct_user_activity"):
             _add_change(connection, _fact(name), change)
         if change.fresh:
@@ -122,14 +130,18 @@ def _keep_closure(connection: Connection) -> None:
     )
 
 
-def _replace_touched(connection: Connection, fact: Model, change: Change, events: str) -> None:
-    """Compute the touched entities' rows anew; rows that come out as they were stay untouched."""
-    if change.fresh:
-        point(connection, "stg_events", "SELECT * FROM chg_added")
+def _make(connection: Connection, fact: Model, portions: int) -> None:
+    """Compute all rows of an empty fact, in so many portions: what puts its entities in order lies in memory."""
+    for portion in range(portions):
+        part = f"WHERE HASH({_TOUCHED[fact.name]}) % {portions} = {portion}" if portions > 1 else ""
+        point(connection, "stg_events", f"SELECT * FROM chg_added {part}")  # noqa: S608 our own names
         connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
-        if fact.name == "fct_sessions":
-            _take_session_starts(connection)
-        return
+    if fact.name == "fct_sessions":
+        _take_session_starts(connection)
+
+
+def _replace_touched(connection: Connection, fact: Model, events: str) -> None:
+    """Compute the touched entities' rows anew; rows that come out as they were stay untouched."""
     name, found_by = fact.name, _TOUCHED[fact.name]
     since = {"rows": "", "events": ""}
     if name == "fct_sessions":

@@ -162,7 +162,7 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         change = changes.find(connection)
         counted, version = changes.pairs(connection), events.version
         failpoint("tx.mid")
-        closure.apply(connection, change)
+        closure.apply(connection, change, at_once=None if lake.settings.engine == "spark" else closure.EVENTS_AT_ONCE)
         landed.apply(connection, lake, change)
         assessments.apply(connection)
         closure.follow_held(connection)

@@ -1,4 +1,4 @@
-"""Counts kept per cell are the same in portions or at once, by increments or anew."""
+"""Facts and the counts kept per cell are the same in portions or at once, by increments or anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import random_events
 from lake_bench import LakeBench, as_oracle, assert_equal, expected
 
-from transforms import cells, refresh
+from transforms import cells, closure, refresh
 from warehouse.connection import Connection
 
 PERSON, OTHER = b"p" * 16, b"q" * 16
@@ -48,6 +48,7 @@ def test_a_lake_counted_in_portions_gives_what_it_gives_at_once(
     with bench.build() as at_once, other.build() as in_portions:
         bench.update(at_once)
         monkeypatch.setattr(cells, "EVENTS_AT_ONCE", 0)
+        monkeypatch.setattr(closure, "EVENTS_AT_ONCE", 20)
         other.update(in_portions)
         assert rows(at_once) == rows(in_portions)
         assert refresh.content_hash(at_once) == refresh.content_hash(in_portions)
