@@ -104,7 +104,7 @@ def _rows(
     _table(connection, "pending", _PAIR, portion)
     connection.execute(_judged_view())
     for end, which in (("first_id", "min"), ("last_id", "max")):
-        connection.execute(f"SET VARIABLE {end} = (SELECT {which}(event_id) FROM judged)")
+        connection.execute(f"SET VARIABLE {end} = (SELECT {which}(event_id) FROM judged)")  # noqa: S608 names above
     _make_excess(connection, policy, now)
     parameters = {
         "completed": COMPLETED,
