@@ -109,11 +109,9 @@ VARIABLES = (
     Variable("MIZAN_ENGINE", "duckdb", "engine that builds from nothing", _one_of("MIZAN_ENGINE", "duckdb", "spark")),
     Variable("MIZAN_LAND_CAP", "2000000", "most offsets one partition gives to one batch", _whole("MIZAN_LAND_CAP", 1)),
     Variable(
-        "MIZAN_LAND_MEMORY_MB",
-        "600",
-        "megabytes in which landing judges a batch; where they do not do, it halves its batches",
-        _whole("MIZAN_LAND_MEMORY_MB", 1),
+        "MIZAN_LAND_MEMORY_MB", "600", "megabytes of a landing batch, else halved", _whole("MIZAN_LAND_MEMORY_MB", 1)
     ),
+    Variable("MIZAN_MEMORY_MB", "2000", "megabytes of gate, build and publishing", _whole("MIZAN_MEMORY_MB", 1)),
     Variable("MIZAN_LOG", "text", "stderr: text, or json: a line an event", _one_of("MIZAN_LOG", "text", "json")),
     Variable("MIZAN_PUBLISHED_KEEP", "5", "published versions kept, at least", _whole("MIZAN_PUBLISHED_KEEP", 1)),
     Variable(postgres_target.URL, None, "PostgreSQL that gets copies", postgres_target.url_without_secret),
@@ -283,6 +281,11 @@ class Settings:
     def land_memory_mb(self) -> int:
         """Megabytes in which landing judges a batch; the records as they came and the libraries come on top."""
         return int(self.values["MIZAN_LAND_MEMORY_MB"] or 600)
+
+    @property
+    def memory_mb(self) -> int:
+        """Megabytes of one DuckDB of the gate, the build or publishing; what does not fit goes to disk where it can."""
+        return int(self.values["MIZAN_MEMORY_MB"] or 2000)
 
     @property
     def published_keep(self) -> int:

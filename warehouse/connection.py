@@ -19,7 +19,7 @@ from warehouse.object_store import is_stored
 
 Connection = duckdb.DuckDBPyConnection
 
-MEMORY_LIMIT = "2GB"
+MEMORY_MB = 2000  # where no settings say otherwise
 # What is raised where memory runs out; a limit of DuckDB's own is told by a class of its own.
 OUT_OF_MEMORY = (MemoryError, duckdb.OutOfMemoryException)
 
@@ -129,7 +129,7 @@ def _turn(lock_file: Path, wait_seconds: float) -> Iterator[None]:
 
 def _configure(connection: Connection, settings: Settings | None, threads: int | None) -> None:
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    connection.execute(f"SET memory_limit = '{settings.memory_mb if settings else MEMORY_MB}MB'")
     connection.execute("SET preserve_insertion_order = false")
     if threads is not None:
         connection.execute(f"SET threads = {threads}")

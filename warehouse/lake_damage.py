@@ -1,4 +1,4 @@
-"""A step that meets a missing or damaged file of the lake ends with the halt's name, not with an engine's words."""
+"""A step that meets a damaged file of the lake, or lacks memory, ends with the halt's name, not an engine's words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from contracts.errors import Halted, MizanError, UsageError
 from contracts.settings import Settings
+from warehouse.connection import OUT_OF_MEMORY
 from warehouse.lake import Lake, Snapshot
 from warehouse.landing_log import check_files, commits, live_files, open_table
 from warehouse.small_tables import LANDED, newest_versions, table_problems
@@ -23,7 +24,7 @@ REASON = "LAKE_FILE_MISSING"
 
 
 def names_damage(step: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
-    """The step, but Halted where a file of the lake is not as it was committed.
+    """The step, but Halted where a file of the lake is not as it was committed, or where memory runs out.
 
     Presence and size are looked at before; checksums only where the step fails, and tell whether the lake was to blame.
     """
@@ -36,6 +37,11 @@ def names_damage(step: Callable[Concatenate[Settings, P], T]) -> Callable[Concat
         except Exception as error:
             if isinstance(error, MizanError) and not isinstance(error, SparkFailed):
                 raise
+            if isinstance(error, OUT_OF_MEMORY):
+                given = f"more than {settings.memory_mb} MB are needed"
+                raise Halted(
+                    "OUT_OF_MEMORY", given, hint="give more: MIZAN_MEMORY_MB; see docs/runbooks/halts.md"
+                ) from error
             for name, trouble in damaged_files(settings):
                 raise Halted(REASON, f"{name}: {trouble}", hint="mizan verify; see docs/runbooks/halts.md") from error
             raise

@@ -68,6 +68,7 @@ SHOWN = {
         (RUNBOOKS, "test_a_damaged_or_old_lake_halts_by_name_until_the_copy_is_put_back"),
         (TABLES, "test_damage_to_a_table_that_kafka_never_had_is_named_and_mended_from_a_copy"),
     ],
+    "OUT_OF_MEMORY": [(OURS, "test_a_step_that_lacks_memory_halts_and_goes_on_with_more")],
     "RELEASE_DAMAGED": [RELEASES],
     "RELEASE_MISSING": [RELEASES],
     "RELEASE_CONTENT": [RELEASES],
@@ -117,6 +118,18 @@ def test_every_halt_of_the_runbook_is_reached_by_a_test_that_follows_it():
             assert any(call in body for call in FOLLOWS), (name, test)
 
 
+def test_a_step_that_lacks_memory_halts_and_goes_on_with_more(stage: Stage):
+    agency = stage.agency(partitions=1)
+    stage.send(agency, [visit(agency, f"e-{number}") for number in range(20)])
+    for step in (("land",), ("gate",)):
+        assert stage.run(*step)[0] == 0
+    for step in ("build", "run"):
+        code, out, err = stage.run(step, MIZAN_MEMORY_MB="4")
+        assert (code, "OUT_OF_MEMORY" in err, "Traceback" in err) == (4, True, False), (out, err)
+    run_cell(stage, "OUT_OF_MEMORY")
+    assert list(stage.settings.published.glob("*/v*"))
+
+
 def test_every_halt_that_the_code_can_raise_is_in_the_runbook():
     raised = set()
     for room in ("landing", "warehouse", "pipeline", "transforms"):
@@ -124,7 +137,7 @@ def test_every_halt_that_the_code_can_raise_is_in_the_runbook():
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     raised |= set(
-                        re.findall(r"\A(?:LAKE|RELEASE|PARTITIONS?|INITIAL|ADDED|COULD|START)_[A-Z_]+\Z", node.value)
+                        re.findall(r"\A(?:LAKE|RELEASE|PARTITIONS?|INITIAL|ADDED|COULD|START|OUT)_[A-Z_]+\Z", node.value)
                     )
     assert raised == {name for name in cells() if name.isupper()}
 

@@ -24,6 +24,7 @@ SETTINGS = {
     "MIZAN_CALENDAR": "lunar",
     "MIZAN_LAND_CAP": "0",
     "MIZAN_LAND_MEMORY_MB": "half",
+    "MIZAN_MEMORY_MB": "0",
     "MIZAN_ENGINE": "sparkle",
     "MIZAN_PUBLISHED_KEEP": "-1",
     "KAFKA_BOOTSTRAP_SERVERS": "kafka://someone:S3CR3T@host:9092",
