@@ -137,7 +137,9 @@ def test_every_halt_that_the_code_can_raise_is_in_the_runbook():
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     raised |= set(
-                        re.findall(r"\A(?:LAKE|RELEASE|PARTITIONS?|INITIAL|ADDED|COULD|START|OUT)_[A-Z_]+\Z", node.value)
+                        re.findall(
+                            r"\A(?:LAKE|RELEASE|PARTITIONS?|INITIAL|ADDED|COULD|START|OUT)_[A-Z_]+\Z", node.value
+                        )
                     )
     assert raised == {name for name in cells() if name.isupper()}
 
