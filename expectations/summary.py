@@ -81,8 +81,11 @@ def frame(
 def _portions(connection: Connection) -> Iterator[list[tuple[str, str]]]:
     """The pairs of ``waiting`` in the order of batches, as many at a time as memory holds; a pair is never parted."""
     sizes = connection.execute("""
-        SELECT batch_id, agency_id, count(events.event_id)
-        FROM waiting LEFT JOIN events USING (batch_id, agency_id)
+        SELECT batch_id, agency_id, count(*) - 1 AS landed
+        FROM (
+            FROM waiting
+            UNION ALL SELECT batch_id, agency_id FROM events SEMI JOIN waiting USING (batch_id, agency_id)
+        )
         GROUP BY batch_id, agency_id ORDER BY batch_id, agency_id
     """).fetchall()
     portion: list[tuple[str, str]] = []
