@@ -1,12 +1,13 @@
 """A report's real volume, whole: events through the broker, landed, judged, built and published by the commands.
 
-``python -m benchmarks.whole_run [--scenario national-window-1402] [--events 2000000] [--folder DIR]`` tells a report as
+``python -m benchmarks.whole_run [--scenario national-window-1402] [--events 2000000] [--home DIR]`` tells a report as
 so many events and prints a row for each step: seconds, processor seconds of the step's own process, its peak memory,
 and what is on disk after it. Qom's half-year is 78 M events (23 M of them: 6.8 million transactions of 3 million
 persons); of the national window it is one month in which all 35 million persons make 80 million visits, 120 M events.
 Everything but the telling is done by Mizan's commands, over SASL_SSL; events reach the broker through a listener for
 benchmarks, without a login. It ends with exit 1 where a published figure is not the one that the report was told with.
-DIR needs some 500 bytes an event; without it a folder for temporary files serves.
+DIR needs some 500 bytes an event and stays: a run that was stopped goes on there with its first step not done. Without
+it a folder for temporary files serves.
 """
 
 from __future__ import annotations
@@ -100,32 +101,47 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--scenario", choices=["qom-1399-h1", "national-window-1402"], default="qom-1399-h1")
     arguments.add_argument("--events", type=int, default=2_000_000)
-    arguments.add_argument("--folder", type=Path)
+    arguments.add_argument("--home", type=Path)
     arguments.add_argument("--do", choices=["produce", "figure"], help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.do:
         {"produce": produce, "figure": figure}[asked.do](_reports()[asked.scenario], asked.events)
         return
+    if asked.home:
+        asked.home.mkdir(parents=True, exist_ok=True)
+        _run(asked.home.resolve(), asked.scenario, asked.events)
+        return
+    with tempfile.TemporaryDirectory(prefix="mizan-whole-run-") as folder:
+        _run(Path(folder), asked.scenario, asked.events)
+
+
+def _run(home: Path, scenario_name: str, events: int) -> None:
+    """The steps that the home has not done yet; it keeps the rows of those it has."""
     from broker import local
     from contracts.settings import Settings
 
-    with tempfile.TemporaryDirectory(prefix="mizan-whole-run-", dir=asked.folder) as folder:
-        settings = Settings.load({"MIZAN_HOME": folder}, folder=Path(folder))
-        _begin(settings, asked.scenario)
-        ours = [sys.executable, "-m", "benchmarks.whole_run", "--scenario", asked.scenario]
-        ours += ["--events", str(asked.events), "--do"]
-        try:
-            for name, command in (
-                ("produce", [*ours, "produce"]),
-                *((name, [sys.executable, "-m", "console.main", *command]) for name, command in COMMANDS.items()),
-                ("figure", [*ours, "figure"]),
-            ):
-                found = {"scenario": asked.scenario, **_step(settings, name, command)}
-                keep("whole_run", [found])
-        finally:
-            local.down(settings)
-    if found["published"] != found["told"]:
-        sys.exit(f"published is {found['published']}, told were {found['told']}")
+    settings = Settings.load({"MIZAN_HOME": str(home)}, folder=home)
+    rows = home / "steps.jsonl"
+    done = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
+    ours = [sys.executable, "-m", "benchmarks.whole_run", "--scenario", scenario_name, "--events", str(events), "--do"]
+    steps = {
+        "produce": [*ours, "produce"],
+        **{name: [sys.executable, "-m", "console.main", *command] for name, command in COMMANDS.items()},
+        "figure": [*ours, "figure"],
+    }
+    if done:
+        local.up(settings, benchmark_plaintext=True)
+    else:
+        _begin(settings, scenario_name)
+    try:
+        for name in list(steps)[len(done) :]:
+            done.append({"scenario": scenario_name, **_step(settings, name, steps[name])})
+            rows.write_text("".join(f"{json.dumps(row)}\n" for row in done))
+    finally:
+        local.down(settings)
+    keep("whole_run", done)
+    if done[-1]["published"] != done[-1]["told"]:
+        sys.exit(f"published is {done[-1]['published']}, told were {done[-1]['told']}")
 
 
 def scale_of(report: Report, events: int) -> float:

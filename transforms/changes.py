@@ -1,6 +1,6 @@
 """What changed since the facts were last brought up to date: batches, retractions, events, declarations.
 
-Everything here becomes temporary tables of one transaction. ``chg_added`` and ``chg_removed`` hold the events that
+Everything here becomes temporary relations of one transaction. ``chg_added`` and ``chg_removed`` hold the events that
 began or ceased to count, with days, months and scopes, as stg_events gives them.
 """
 
@@ -12,6 +12,7 @@ from transforms.model import models
 from warehouse.connection import Connection, joins_as_written
 from warehouse.lake import Lake, Snapshot
 from warehouse.person_months import view_kept
+from warehouse.portions import Portions
 
 # The events that may count at all, as in stg_counted: a test holds the two together.
 COUNTED_KINDS = """e.event_type IN (
@@ -29,7 +30,7 @@ _DECLARATION_COLUMNS = """e.source, e.event_id, e.batch_id, e.agency_id, e.occur
 class Change:
     """What ``find`` found. ``fresh``: nothing was counted before, so everything there is was added.
 
-    ``added``: the events that began to count.
+    ``added``: the events that began to count. ``portions``: where more rows than memory holds are kept, if they are.
     """
 
     fresh: bool
@@ -37,6 +38,7 @@ class Change:
     events: bool
     declarations: bool
     inquiries: bool
+    portions: Portions | None
 
 
 def count(connection: Connection, relation: str) -> int:
@@ -74,16 +76,18 @@ def open_lake(connection: Connection, lake: Lake) -> Snapshot:
     return events
 
 
-def find(connection: Connection) -> Change:
+def find(connection: Connection, portions: Portions | None = None) -> Change:
     """Compare the verdicts with what is counted, take the new state over and keep what changed.
 
-    Afterwards ops_counted, fct_retractions, fct_declaration_events, fct_users and fct_person_months are up to date; the
+    Without ``portions``, and of a change to what is counted, everything is held at once. Afterwards ops_counted, fct_retractions, fct_declaration_events, fct_users and fct_person_months are up to date; the
     other facts are not.
     """
     fresh = count(connection, "ops_counted") == 0
     _keep_pairs(connection)
     # With nothing counted yet the change is the lake itself: it is read in place, not copied.
     rows = "chg_view" if fresh else "chg_rows"
+    if not fresh or (portions and not portions.needed(count(connection, "lnd_events"))):
+        portions = None
     if fresh:
         point(
             connection,
@@ -96,13 +100,13 @@ def find(connection: Connection) -> Change:
         )
     _take_over_retractions(connection, rows)
     declarations = _take_over_declarations(connection, rows)
-    _keep_events(connection, rows)
+    _keep_events(connection, rows, portions)
     if fresh:
         _take_person_months(connection)
     retractions = count(connection, "chg_retracted") + count(connection, "chg_restored") > 0
     added, removed = count(connection, "chg_added"), count(connection, "chg_removed")
     inquiries = fresh or _keep_inquiries(connection, rows)
-    return Change(fresh, added, added + removed > 0, declarations or retractions, inquiries)
+    return Change(fresh, added, added + removed > 0, declarations or retractions, inquiries, portions)
 
 
 def pairs(connection: Connection) -> list[tuple[str, str, int]]:
@@ -186,7 +190,7 @@ def _keep_inquiries(connection: Connection, rows: str) -> bool:
     return count(connection, "touched_fct_inquiries") > 0
 
 
-def _keep_events(connection: Connection, rows: str) -> None:
+def _keep_events(connection: Connection, rows: str, portions: Portions | None) -> None:
     """chg_added and chg_removed, from the changed batches and from those a retraction reached."""
     in_batches = f"""SELECT {COLUMNS} FROM "{rows}" AS e
         WHERE {COUNTED_KINDS} AND e.sign = {{sign}} AND NOT EXISTS (
@@ -208,7 +212,7 @@ def _keep_events(connection: Connection, rows: str) -> None:
     _number_persons(connection, "stg_counted")
     enriched = models("staging")["stg_events"].query
     with joins_as_written(connection):
-        keep(connection, "chg_added", enriched)
+        (portions.keep if portions else keep)(connection, "chg_added", enriched)
         point(connection, "stg_counted", removed)
         keep(connection, "chg_removed", enriched)
 

@@ -7,20 +7,30 @@ and every month that a fact left or entered is noted in ops_pending_months.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from contracts.reporting_time import CALENDARS
 from transforms import cells
 from transforms.changes import COLUMNS, Change, count, keep, point
 from transforms.model import Model, models
 from warehouse.connection import Connection
 
-# So many events are put in order in one go, and no more of their transactions, visits and sessions lie in memory.
-EVENTS_AT_ONCE = 10_000_000
 _CHANGED = "(SELECT * FROM chg_added UNION ALL SELECT * FROM chg_removed)"
 # Where a fact's rows of the touched entities are: in the fact table and in stg_events alike.
 _TOUCHED = {
     "fct_transactions": "kind, agency_id, transaction_id",
     "fct_visits": "visit_id",
     "fct_sessions": "agency_id, user_no, channel",
+}
+# Of what is built in portions: what is in one portion together, and what its query does not read.
+_OF_TRANSACTIONS = """transaction_id, outcome, duration_seconds, reason_in_person, in_person_steps, human_steps,
+    documents_requested, assisted_by"""
+_TOGETHER = {**_TOUCHED, "fct_sessions": "user_no", "fct_user_activity": "user_no"}
+_UNREAD = {
+    "fct_transactions": "visit_id",
+    "fct_visits": f"service_id, {_OF_TRANSACTIONS}",
+    "fct_sessions": f"service_id, {_OF_TRANSACTIONS}",
+    "fct_user_activity": f"event_id, source, kind, occurred_at, visit_id, {_OF_TRANSACTIONS}",
 }
 # When an entity's first event happened.
 _BEGAN = {"fct_transactions": "occurred_at", "fct_visits": "started_at", "fct_sessions": "started_at"}
@@ -32,20 +42,19 @@ _NEAR = """EXISTS (
 )"""
 
 
-def apply(connection: Connection, change: Change, *, at_once: int | None) -> None:
-    """Update every fact, and note the months whose figures may have changed.
-
-    Entities of more events than ``at_once`` are made a portion at a time, of None in one go.
-    """
+def apply(connection: Connection, change: Change) -> None:
+    """Update every fact, and note the months whose figures may have changed."""
     keep(connection, "chg_months", "SELECT ''::VARCHAR AS calendar, 0::INTEGER AS month_no LIMIT 0")
     if change.events:
         if not change.fresh:
             _keep_closure(connection)
         for name in ("fct_transactions", "fct_visits", "fct_sessions"):
-            if change.fresh:
-                _make(connection, _fact(name), 1 if at_once is None else -(-change.added // at_once))
-            else:
+            if not change.fresh:
                 _replace_touched(connection, _fact(name), events=_EVENTS_OF[name])
+                continue
+            _make(connection, _fact(name), change)
+            if name == "fct_sessions":
+                _take_session_starts(connection)
         for name in ("fct_activity", "fct_user_activity"):
             _add_change(connection, _fact(name), change)
         if change.fresh:
@@ -75,6 +84,7 @@ _EVENTS_OF = {
     "fct_transactions": "kind <> 'visit'",
     "fct_visits": "visit_id IS NOT NULL",
     "fct_sessions": "visit_id IS NULL AND user_no IS NOT NULL",
+    "fct_user_activity": "user_no IS NOT NULL",
 }
 
 
@@ -85,8 +95,9 @@ def _keep_closure(connection: Connection) -> None:
     have rows which may change, and the instant (``began``) of the first; none of their earlier events is older.
     chg_closure: these events, from the lake, read no further back than that. What began to count is in chg_added.
     """
-    for name, condition in _EVENTS_OF.items():
-        keep(connection, f"touched_{name}", f"SELECT DISTINCT {_TOUCHED[name]} FROM {_CHANGED} WHERE {condition}")  # noqa: S608 our own names
+    for name, found_by in _TOUCHED.items():
+        changed = f"{_CHANGED} WHERE {_EVENTS_OF[name]}"
+        keep(connection, f"touched_{name}", f"SELECT DISTINCT {found_by} FROM {changed}")  # noqa: S608 our own names
     keep(
         connection,
         "chg_session_events",
@@ -130,14 +141,19 @@ def _keep_closure(connection: Connection) -> None:
     )
 
 
-def _make(connection: Connection, fact: Model, portions: int) -> None:
-    """Compute all rows of an empty fact, in so many portions: what puts its entities in order lies in memory."""
-    for portion in range(portions):
-        part = f"WHERE HASH({_TOUCHED[fact.name]}) % {portions} = {portion}" if portions > 1 else ""
-        point(connection, "stg_events", f"SELECT * FROM chg_added {part}")  # noqa: S608 our own names
+def _make(connection: Connection, fact: Model, change: Change) -> None:
+    """Compute all rows of an empty fact: in one go, or a portion of its entities at a time."""
+    for events in _portions(connection, fact.name, change):
+        point(connection, "stg_events", events)
         connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
-    if fact.name == "fct_sessions":
-        _take_session_starts(connection)
+
+
+def _portions(connection: Connection, name: str, change: Change) -> Iterator[str]:
+    if change.portions is None or name not in _TOGETHER:
+        yield "SELECT * FROM chg_added"
+        return
+    events = f"SELECT * EXCLUDE ({_UNREAD[name]}) FROM chg_added WHERE {_EVENTS_OF[name]}"  # noqa: S608 our own names
+    yield from change.portions.of(connection, events, _TOGETHER[name], change.added)
 
 
 def _replace_touched(connection: Connection, fact: Model, events: str) -> None:
@@ -190,10 +206,10 @@ def _swap_rows(connection: Connection, fact: Model, before: str) -> None:
 
 def _add_change(connection: Connection, fact: Model, change: Change) -> None:
     """Add what came and take off what went; a row that counts nothing any more goes."""
-    point(connection, "stg_events", "SELECT * FROM chg_added")
     if change.fresh:
-        connection.execute(f'INSERT INTO "{fact.table}" {fact.selection}')
+        _make(connection, fact, change)
         return
+    point(connection, "stg_events", "SELECT * FROM chg_added")
     keep(connection, "chg_delta", fact.selection)
     point(connection, "stg_events", "SELECT * FROM chg_removed")
     connection.execute(

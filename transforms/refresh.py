@@ -27,6 +27,7 @@ from transforms.reference import CatalogueRows, month_of_number
 from warehouse.connection import BuildDamaged, Connection, build_connection, in_transaction
 from warehouse.lake import Lake
 from warehouse.lake_damage import names_damage
+from warehouse.portions import portions
 from warehouse.rewriting import times_rewritten
 
 log = logging.getLogger("mizan.transforms")
@@ -159,10 +160,10 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
             _forget_facts(connection)
         events = changes.open_lake(connection, lake)
         _require_same_rows(connection, str(times_rewritten(events)))
-        change = changes.find(connection)
+        change = changes.find(connection, kept)
         counted, version = changes.pairs(connection), events.version
         failpoint("tx.mid")
-        closure.apply(connection, change, at_once=None if lake.settings.engine == "spark" else closure.EVENTS_AT_ONCE)
+        closure.apply(connection, change)
         landed.apply(connection, lake, change)
         assessments.apply(connection)
         closure.follow_held(connection)
@@ -171,7 +172,10 @@ def update_facts(connection: Connection, lake: Lake, catalogue: CatalogueRows) -
         _remember(connection, "lake_version", str(events.version))
 
     failpoint("tx.begin")
-    in_transaction(connection, work)
+    with portions(lake.settings) as folder:
+        # Spark keeps what is much in files of its own.
+        kept = None if lake.settings.engine == "spark" else folder
+        in_transaction(connection, work)
     _tell_counted(counted, version)
     return set(pending(connection))
 

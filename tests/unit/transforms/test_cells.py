@@ -10,7 +10,8 @@ import pytest
 import random_events
 from lake_bench import LakeBench, as_oracle, assert_equal, expected
 
-from transforms import cells, closure, refresh
+from transforms import cells, refresh
+from warehouse import portions
 from warehouse.connection import Connection
 
 PERSON, OTHER = b"p" * 16, b"q" * 16
@@ -48,7 +49,8 @@ def test_a_lake_counted_in_portions_gives_what_it_gives_at_once(
     with bench.build() as at_once, other.build() as in_portions:
         bench.update(at_once)
         monkeypatch.setattr(cells, "EVENTS_AT_ONCE", 0)
-        monkeypatch.setattr(closure, "EVENTS_AT_ONCE", 20)
+        monkeypatch.setattr(portions, "MOST_ROWS", 20)
+        monkeypatch.setattr(portions, "ROWS_OF_A_PORTION", 20)
         other.update(in_portions)
         assert rows(at_once) == rows(in_portions)
         assert refresh.content_hash(at_once) == refresh.content_hash(in_portions)

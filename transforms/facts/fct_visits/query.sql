@@ -8,36 +8,35 @@
 -- Leaves out   events without a visit_id: see fct_sessions
 -- Not          additive over agencies: a window visit repeated by three agencies is three agency rows, one national
 --
--- Of nearly every visit the time alone tells which event came first, and either all its events name a person or none.
--- A hash finds the others, which are put in order whole: where two visits share a hash they are told apart below.
-WITH entities AS NOT MATERIALIZED (
+-- Nearly every visit has one event, and needs no ordering. Of nearly every other one the time alone tells which event came
+-- first, and either all its events name a person or none. Hashes find the rest, which are put in order whole: where two
+-- visits share a hash they are told apart below.
+WITH several AS (
+    SELECT HASH(visit_id) AS visit_hash
+    FROM stg_events
+    WHERE visit_id IS NOT NULL
+    GROUP BY visit_hash
+    HAVING COUNT(*) > 1
+),
+
+ways (counted_in, is_window) AS (
+    VALUES ('everywhere', FALSE), ('places', TRUE), ('agency', TRUE), ('ministry', TRUE)
+),
+
+entities AS NOT MATERIALIZED (
     SELECT
-        'everywhere' AS counted_in,
-        e.agency_id AS owner_id,
+        w.counted_in,
+        CASE w.counted_in WHEN 'places' THEN '' WHEN 'ministry' THEN e.ministry_id ELSE e.agency_id END AS owner_id,
         e.*
     FROM stg_events AS e
-    WHERE e.visit_id IS NOT NULL AND e.channel <> 'national_window'
-    UNION ALL
-    SELECT
-        'places' AS counted_in,
-        '' AS owner_id,
-        e.*
-    FROM stg_events AS e
-    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window'
-    UNION ALL
-    SELECT
-        'agency' AS counted_in,
-        e.agency_id AS owner_id,
-        e.*
-    FROM stg_events AS e
-    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window'
-    UNION ALL
-    SELECT
-        'ministry' AS counted_in,
-        e.ministry_id AS owner_id,
-        e.*
-    FROM stg_events AS e
-    WHERE e.visit_id IS NOT NULL AND e.channel = 'national_window' AND e.ministry_id IS NOT NULL
+    INNER JOIN ways AS w ON (e.channel = 'national_window') = w.is_window
+    WHERE e.visit_id IS NOT NULL AND (w.counted_in <> 'ministry' OR e.ministry_id IS NOT NULL)
+),
+
+repeated AS MATERIALIZED (
+    SELECT *
+    FROM entities
+    WHERE HASH(visit_id) IN (SELECT visit_hash FROM several)
 ),
 
 instants AS (
@@ -45,7 +44,7 @@ instants AS (
         HASH(counted_in, owner_id, visit_id) AS visit_hash,
         COUNT(*) AS events,
         COUNT(user_no) AS with_person
-    FROM entities
+    FROM repeated
     GROUP BY visit_hash, occurred_at
 ),
 
@@ -61,6 +60,12 @@ first_events AS (
         *,
         user_no AS first_user_no
     FROM entities
+    WHERE HASH(visit_id) NOT IN (SELECT visit_hash FROM several)
+    UNION ALL
+    SELECT
+        *,
+        user_no AS first_user_no
+    FROM repeated
     WHERE HASH(counted_in, owner_id, visit_id) NOT IN (SELECT visit_hash FROM unclear)
     QUALIFY ROW_NUMBER() OVER (PARTITION BY counted_in, owner_id, visit_id ORDER BY occurred_at) = 1
     UNION ALL
@@ -71,7 +76,7 @@ first_events AS (
             ORDER BY occurred_at, event_id, source
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS first_user_no
-    FROM entities
+    FROM repeated
     WHERE HASH(counted_in, owner_id, visit_id) IN (SELECT visit_hash FROM unclear)
     QUALIFY ROW_NUMBER() OVER (PARTITION BY counted_in, owner_id, visit_id ORDER BY occurred_at, event_id, source) = 1
 )
