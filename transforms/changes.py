@@ -79,8 +79,9 @@ def open_lake(connection: Connection, lake: Lake) -> Snapshot:
 def find(connection: Connection, portions: Portions | None = None) -> Change:
     """Compare the verdicts with what is counted, take the new state over and keep what changed.
 
-    Without ``portions``, and of a change to what is counted, everything is held at once. Afterwards ops_counted, fct_retractions, fct_declaration_events, fct_users and fct_person_months are up to date; the
-    other facts are not.
+    ``portions``: where more events are kept than are held at once, if nothing was counted before. Afterwards
+    ops_counted, fct_retractions, fct_declaration_events, fct_users and fct_person_months are up to date; the other
+    facts are not.
     """
     fresh = count(connection, "ops_counted") == 0
     _keep_pairs(connection)
