@@ -253,6 +253,16 @@ def test_an_event_at_a_rejected_offset_that_no_replay_brought_is_a_duplicate_off
     assert standing(lake)[1] == "open"
 
 
+def test_an_event_that_is_in_the_lake_three_times_is_told_with_its_place_and_its_sender(lake: Lake):
+    land(lake, REASONS)
+    three = pa.concat_tables([event_at(7, "b-2")] * 3 + [event_at(8, "b-2")])
+    write(lake, "events", three, "b-2.parquet", {}, {"kind": "land", "batch_id": "b-2"})
+    found = {(one.kind, one.where, one.hint) for one in verify(lake.settings).problems}
+    assert ("duplicate_offset", f"{TOPIC}/0@7", "the offset is in the lake 3 times") in found
+    assert ("duplicate_event", "/agencies/tax-north", "1 event ids are in the lake more than once") in found
+    assert not any(where.endswith("@8") for _, where, _ in found)
+
+
 def test_offsets_close_together_are_read_in_one_range_and_far_ones_apart():
     far = 10 + 2 * APART
     assert list(_passes({("t", 0): [3, 5, far], ("t", 1): [7], ("t", 2): []})) == [
